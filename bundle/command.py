@@ -1,0 +1,29 @@
+"""What our three commands share: a refusal is one line on stderr and exit code 2, never a traceback."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from bundle.errors import PlanktowError
+
+REFUSED = 2  # exit code of a refusal, as for a wrong option
+
+
+class _Refusing(TyperGroup):
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except PlanktowError as error:
+            print(f"{ctx.info_name}: {error}", file=sys.stderr)
+            raise SystemExit(REFUSED) from None
+
+
+def command_group(help_text: str) -> typer.Typer:
+    """A typer application whose commands may raise PlanktowError."""
+    return typer.Typer(
+        cls=_Refusing, help=help_text, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+    )

@@ -1,0 +1,107 @@
+"""The members at work: the one file that loads LiteRT, or tflite-runtime where that is all a host has."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bundle.errors import BadBundle
+from bundle.manifest import Quantisation
+
+try:
+    from ai_edge_litert.interpreter import Interpreter
+
+    RUNTIME = "ai-edge-litert"
+except ModuleNotFoundError:
+    try:
+        from tflite_runtime.interpreter import Interpreter
+
+        RUNTIME = "tflite-runtime"
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            "neither ai-edge-litert nor tflite-runtime is installed; run: pip install planktow, or on 32-bit ARM with "
+            "Python 3.11: pip install 'planktow[tflite-runtime]'"
+        ) from None
+
+
+class MemberModel:
+    """One TFLite model: uint8 pixels (B, S, S, 1) and float32 features (B, F) in, (B, C) scores out.
+
+    The inputs are told apart by their type and rank, not by name, so that a bundle made with other tools works too.
+    """
+
+    def __init__(self, model: bytes, name: str, threads: int = 1) -> None:
+        """Loads the model's bytes; `name` begins each error message. Raises BadBundle."""
+        self.name = name
+        try:
+            self._interpreter: Any = Interpreter(model_content=model, num_threads=threads)
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise BadBundle(f"{name}: {RUNTIME} cannot load this model ({first})") from None
+        inputs = self._interpreter.get_input_details()
+        outputs = self._interpreter.get_output_details()
+        pixels = [detail for detail in inputs if detail["dtype"] is np.uint8 and len(detail["shape"]) == 4]
+        features = [detail for detail in inputs if detail["dtype"] is np.float32 and len(detail["shape"]) == 2]
+        if len(pixels) != 1 or len(features) != len(inputs) - 1 or len(features) > 1:
+            found = ", ".join(f"{detail['dtype'].__name__}{detail['shape'].tolist()}" for detail in inputs)
+            raise BadBundle(
+                f"{name}: the inputs are {found}; expected uint8 pixels (B, S, S, 1) and float32 features (B, F)"
+            )
+        if len(outputs) != 1 or len(outputs[0]["shape"]) != 2:
+            raise BadBundle(f"{name}: expected one output of shape (B, C), found {len(outputs)}")
+        self._pixels, self._features, self._output = pixels[0], features[0] if features else None, outputs[0]
+        _, self.side, width, channels = (int(length) for length in self._pixels["shape"])
+        if width != self.side or channels != 1:
+            raise BadBundle(f"{name}: the pixels are {self.side} x {width} x {channels}; expected a grey square")
+        self.feature_count = int(self._features["shape"][1]) if self._features else 0
+        self.class_count = int(self._output["shape"][1])
+        self._batch = int(self._pixels["shape"][0])
+
+    @property
+    def pixels_quantisation(self) -> Quantisation:
+        """What the model file itself says of its pixel input."""
+        return _quantisation(self._pixels)
+
+    @property
+    def output_quantisation(self) -> Quantisation:
+        """What the model file itself says of its output."""
+        return _quantisation(self._output)
+
+    def scores(self, pixels: NDArray[np.uint8], features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(B, C) float32 scores of a batch: pixels (B, S, S) uint8, features (B, F) float32."""
+        batch = len(pixels)
+        if batch != self._batch:
+            self._interpreter.resize_tensor_input(self._pixels["index"], (batch, self.side, self.side, 1))
+            if self._features:
+                self._interpreter.resize_tensor_input(self._features["index"], (batch, self.feature_count))
+            self._interpreter.allocate_tensors()
+            self._batch = batch
+        self._interpreter.set_tensor(self._pixels["index"], pixels[..., np.newaxis])
+        if self._features:
+            self._interpreter.set_tensor(self._features["index"], features)
+        self._interpreter.invoke()
+        raw: NDArray[Any] = self._interpreter.get_tensor(self._output["index"])
+        quantisation = self.output_quantisation
+        if quantisation.scale == 0:
+            return raw.astype(np.float32, copy=False)
+        return (raw.astype(np.float32) - quantisation.zero_point) * np.float32(quantisation.scale)
+
+
+class Ensemble:
+    """All members of a bundle, run one after another on the same batch. Not for use from two threads at once."""
+
+    def __init__(self, members: Sequence[MemberModel]) -> None:
+        self.members = tuple(members)
+
+    def scores(self, pixels: NDArray[np.uint8], features: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(N, B, C) float32 from pixels (B, S, S) uint8 and features (B, F) float32."""
+        return np.stack([member.scores(pixels, features) for member in self.members])
+
+
+def _quantisation(detail: Any) -> Quantisation:
+    scale, zero_point = detail["quantization"]
+    return Quantisation(np.dtype(detail["dtype"]).name, float(scale), int(zero_point))

@@ -1,0 +1,141 @@
+"""A bundle on disk: opened and verified as a whole, or refused; written as a whole, or absent."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from bundle.ensemble import Ensemble, MemberModel
+from bundle.errors import BadBundle
+from bundle.labels import UNCLASSIFIED, parse_labels
+from bundle.manifest import Manifest, Member, format_manifest, parse_manifest
+from bundle.preprocess import Prepared, prepare
+from bundle.vote import NO_LABEL, RULES, Votes
+from bundle.whole import sha256_hex, sync_folder
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified classifier. `digest` is the sha-256 of its manifest, which holds the hash of every other file."""
+
+    path: Path
+    digest: str
+    manifest: Manifest
+    labels: tuple[str, ...]
+    contents: Mapping[str, bytes]  # every file the manifest names, as verified: what runs is what was hashed
+
+    def prepare(self, data: bytes) -> Prepared:
+        """One image file's bytes as the members' input. Raises BadImage."""
+        return prepare(data, self.manifest.input)
+
+    def load(self, threads: int = 1) -> Ensemble:
+        """The members, ready to run; each call loads them anew (interpreters are not shared between threads)."""
+        return Ensemble([self._load_member(member, threads) for member in self.manifest.members])
+
+    def classify(self, ensemble: Ensemble, batch: Sequence[Prepared]) -> Votes:
+        """The verdicts of a batch of B images, B >= 1, by the bundle's own vote rule."""
+        pixels = np.stack([image.pixels for image in batch])
+        features = np.stack([image.features for image in batch])
+        vote = self.manifest.vote
+        return RULES[vote.rule](ensemble.scores(pixels, features), vote.min_votes)
+
+    def label_name(self, index: int) -> str:
+        """The label of a verdict's class index; `unclassified` for NO_LABEL."""
+        return UNCLASSIFIED if index == NO_LABEL else self.labels[index]
+
+    @cached_property
+    def size_bytes(self) -> int:
+        """All files together."""
+        return sum(len(data) for data in self.contents.values())
+
+    def _load_member(self, member: Member, threads: int) -> MemberModel:
+        where = f"{self.path / member.file}"
+        model = MemberModel(self.contents[member.file], where, threads)
+        manifest = self.manifest
+        for what, found, wanted in (
+            ("classes", model.class_count, len(self.labels)),
+            ("pixels on a side", model.side, manifest.input.side),
+            ("features", model.feature_count, len(manifest.features)),
+        ):
+            if found != wanted:
+                raise BadBundle(
+                    f"{where}: the model has {found} {what}, the bundle says {wanted}; make the bundle anew"
+                )
+        for what, actual, stated in (
+            ("input", model.pixels_quantisation, member.pixels),
+            ("output", model.output_quantisation, member.output),
+        ):
+            if actual != stated:
+                raise BadBundle(
+                    f"{where}: the model's {what} is {actual}, the manifest says {stated}; make the bundle anew"
+                )
+        return model
+
+
+def open_bundle(path: Path) -> Bundle:
+    """Opens the bundle folder `path`, verifying every hash, every label and that every member fits.
+
+    Raises BadBundle with one line that names the file, the fault and the remedy.
+    """
+    if not path.is_dir():
+        raise BadBundle(f"{path}: not a folder; give the path of a bundle (a folder with {MANIFEST})")
+    data = _read(path / MANIFEST)
+    manifest = parse_manifest(data, str(path / MANIFEST))
+    contents: dict[str, bytes] = {}
+    for entry in manifest.hashed_files():
+        content = contents[entry.file] = _read(path / entry.file)
+        if sha256_hex(content) != entry.sha256:
+            raise BadBundle(f"{path / entry.file}: damaged, its sha-256 is not the manifest's; copy the bundle anew")
+    labels = parse_labels(contents[manifest.labels.file], str(path / manifest.labels.file))
+    if len(labels) != manifest.labels.count:
+        raise BadBundle(
+            f"{path / manifest.labels.file}: {len(labels)} labels, the manifest says {manifest.labels.count}"
+        )
+    bundle = Bundle(path, sha256_hex(data), manifest, labels, contents)
+    bundle.load()  # a member that does not fit is found now, not at sea
+    return bundle
+
+
+def write_bundle(path: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> Bundle:
+    """Writes a new bundle folder whole, verified by opening it, or leaves nothing. Raises BadBundle, OSError.
+
+    contents: the bytes of every file that the manifest names. `path` must not exist: upgrading is a new folder.
+    """
+    if path.exists():
+        raise BadBundle(f"{path}: exists already; a bundle is never changed in place, give another folder")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        for name, data in {**contents, MANIFEST: format_manifest(manifest)}.items():
+            file = partial / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("wb") as out:
+                out.write(data)
+                out.flush()
+                os.fsync(out.fileno())
+        for folder in {(partial / name).parent for name in contents} | {partial}:
+            sync_folder(folder)
+        open_bundle(partial)
+        partial.rename(path)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    sync_folder(path.parent)
+    return open_bundle(path)
+
+
+def _read(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        raise BadBundle(f"{file}: missing; copy the bundle anew") from None
+    except OSError as error:
+        raise BadBundle(f"{file}: cannot be read ({error.strerror}); check its permissions") from None

@@ -1,0 +1,158 @@
+"""The manifest: the one file of a bundle that says what the others are."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any, Literal
+
+from bundle.errors import BadBundle, BadConfig
+from bundle.preprocess import FEATURES, InputSpec
+from bundle.settings import settings_from
+from bundle.whole import json_bytes
+
+SCHEMA_VERSION = 1
+RULE_NAMES = ("hard", "soft")
+TIE = "mean_score"
+SCHEMES = ("float32", "float16", "dynamic", "int8", "int16x8")
+
+
+@dataclass(frozen=True)
+class Quantisation:
+    """How a tensor's integers become real numbers: scale * (q - zero_point). Scale 0 stands for a float tensor."""
+
+    dtype: str
+    scale: float
+    zero_point: int
+
+
+@dataclass(frozen=True)
+class Checks:
+    """What `planktow-quantize` found on held-out images when it made the member."""
+
+    images: int
+    keras_accuracy: float  # share of images, 0..1
+    tflite_accuracy: float  # share of images, 0..1
+    agreement: float  # share of images on which the two agree in the top class, 0..1
+
+
+@dataclass(frozen=True)
+class Member:
+    """One model of the ensemble."""
+
+    file: str  # relative to the bundle, with forward slashes
+    sha256: str
+    architecture: str
+    scheme: Literal["float32", "float16", "dynamic", "int8", "int16x8"]
+    pixels: Quantisation
+    output: Quantisation
+    checks: Checks
+
+    def __post_init__(self) -> None:
+        _check_file(self.file, self.sha256)
+
+
+@dataclass(frozen=True)
+class VoteRule:
+    """How ballots become a verdict."""
+
+    rule: Literal["hard", "soft"] = "hard"
+    tie: Literal["mean_score"] = "mean_score"
+    min_votes: int = 1
+
+
+@dataclass(frozen=True)
+class HashedFile:
+    """A file of the bundle, held by its hash."""
+
+    file: str
+    sha256: str
+
+    def __post_init__(self) -> None:
+        _check_file(self.file, self.sha256)
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The label file; the count stands beside the hash so that a person sees it."""
+
+    file: str
+    sha256: str
+    count: int
+
+    def __post_init__(self) -> None:
+        _check_file(self.file, self.sha256)
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The contents of manifest.json; `docs/bundle.md` describes each field."""
+
+    schema_version: int
+    name: str
+    created: str  # UTC, ISO 8601
+    input: InputSpec
+    features: tuple[str, ...]
+    labels: Labels
+    members: tuple[Member, ...]
+    vote: VoteRule
+    records: tuple[HashedFile, ...]  # training.json and validation.json
+
+    def __post_init__(self) -> None:
+        if not self.members:
+            raise BadBundle("the manifest names no members")
+        if not 1 <= self.vote.min_votes <= len(self.members):
+            raise BadBundle(
+                f"vote.min_votes is {self.vote.min_votes}, but there are {len(self.members)} members; set it from 1 to that"
+            )
+        if self.features != FEATURES:
+            raise BadBundle(
+                f"the features are {', '.join(self.features) or 'none'}, this version computes {', '.join(FEATURES)}; "
+                "make the bundle anew"
+            )
+        names = [entry.file for entry in self.hashed_files()]
+        if len(set(names)) != len(names):
+            raise BadBundle("the manifest names one file twice")
+
+    def hashed_files(self) -> tuple[HashedFile, ...]:
+        """Every file the manifest vouches for."""
+        return (
+            HashedFile(self.labels.file, self.labels.sha256),
+            *(HashedFile(member.file, member.sha256) for member in self.members),
+            *self.records,
+        )
+
+
+def parse_manifest(data: bytes, where: str) -> Manifest:
+    """The manifest in `data`. Raises BadBundle, beginning with `where`, for anything that is not exactly one."""
+    try:
+        table: Any = json.loads(data)
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise BadBundle(f"{where}: not valid JSON ({error}); copy the bundle anew") from None
+    if not isinstance(table, dict):
+        raise BadBundle(f"{where}: not a JSON object; copy the bundle anew")
+    version = table.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise BadBundle(f"{where}: schema_version is {version!r}, this version of Planktow reads {SCHEMA_VERSION}")
+    try:
+        return settings_from(table, Manifest, where)
+    except BadConfig as error:
+        raise BadBundle(str(error)) from None
+    except BadBundle as error:
+        raise BadBundle(f"{where}: {error}") from None
+
+
+def format_manifest(manifest: Manifest) -> bytes:
+    """The bytes of manifest.json."""
+    return json_bytes(dataclasses.asdict(manifest))
+
+
+def _check_file(file: str, sha256: str) -> None:
+    path = PurePosixPath(file)
+    if not file or path.is_absolute() or ".." in path.parts or "\\" in file:
+        raise BadBundle(f"'{file}' is not a path inside the bundle")
+    if not re.fullmatch(r"[0-9a-f]{64}", sha256):
+        raise BadBundle(f"the sha256 of '{file}' is not 64 hexadecimal digits")

@@ -1,0 +1,152 @@
+"""From the bytes of an image file to what a member sees: S x S grey pixels and a row of features.
+
+Written once, here: the trainer calls it too, so that training and the camera host cannot drift apart. The boundary to the
+models is uint8 pixels and raw features; scaling both is the models' first layer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from bundle.errors import BadBundle, BadImage
+from bundle.imagefile import inspect
+
+Pixels = NDArray[np.uint8]
+
+MAX_IMAGE_PIXELS = 64_000_000  # an 8k x 8k frame; a header that asks for more is refused before anything is allocated
+INK_STEP = (
+    26  # grey levels darker than the background that count as ink: a tenth of the range, above the sensor's noise
+)
+
+cv2.setNumThreads(1)  # a resize of a small image gains nothing from threads, and they would fight the interpreters
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """How an image becomes a member's input; part of the bundle's manifest."""
+
+    side: int = 64  # S, pixels
+    fit: Literal["long_side"] = "long_side"  # the long side is scaled to S, the aspect ratio kept
+    pad: Literal["white", "border"] = "white"  # what fills the rest: white, or the median of the image's own border
+    polarity: Literal["dark_on_light", "light_on_dark"] = "dark_on_light"  # light_on_dark images are inverted first
+    max_image_pixels: int = MAX_IMAGE_PIXELS
+
+    def __post_init__(self) -> None:
+        if not 8 <= self.side <= 1024:
+            raise BadBundle(f"input side must be from 8 to 1024 pixels, found {self.side}")
+        for name, known in (("fit", FITS), ("pad", PADS), ("polarity", POLARITIES)):
+            if getattr(self, name) not in known:
+                raise BadBundle(f"input {name} must be one of {', '.join(known)}, found {getattr(self, name)!r}")
+        if self.max_image_pixels < 1:
+            raise BadBundle(f"input max_image_pixels must be positive, found {self.max_image_pixels}")
+
+
+FITS = ("long_side",)
+PADS = ("white", "border")
+POLARITIES = ("dark_on_light", "light_on_dark")
+
+# The features, in the order in which `features` gives them; F = 8. Lengths in pixels of the original image, so that true
+# size, which the fit to S takes away, reaches the model.
+FEATURES = (
+    "log_width",  # ln pixels
+    "log_height",  # ln pixels
+    "log_long_side",  # ln pixels
+    "aspect",  # short side / long side, 0..1
+    "ink_mean",  # mean darkness below the background, 0..1
+    "ink_spread",  # its standard deviation, 0..1
+    "ink_share",  # share of pixels darker than the background by INK_STEP, 0..1
+    "log_ink_area",  # ln (1 + number of such pixels)
+)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """One image, ready for the members."""
+
+    pixels: Pixels  # (S, S) uint8, dark on light
+    features: NDArray[np.float32]  # (F,) float32, in the order of FEATURES
+    width: int  # pixels of the original
+    height: int  # pixels of the original
+
+
+def prepare(data: bytes, spec: InputSpec) -> Prepared:
+    """The whole way from a file's bytes to a member's input. Raises BadImage."""
+    grey = decode(data, spec.max_image_pixels)
+    if spec.polarity == "light_on_dark":
+        grey = 255 - grey
+    background = border_median(grey)
+    height, width = grey.shape
+    return Prepared(fit(grey, spec, background), features(grey, background), width, height)
+
+
+def decode(data: bytes, max_image_pixels: int = MAX_IMAGE_PIXELS) -> Pixels:
+    """(H, W) uint8 grey from the bytes of a JPEG, PNG, TIFF, BMP or PGM file.
+
+    Colour becomes luma, 16 bits are scaled by 1/257, a rotation tag is ignored (training saw the pixels as stored).
+    Raises BadImage with a reason: empty, not an image, truncated, corrupt, too large, unsupported.
+    """
+    header = inspect(data)
+    if header.width * header.height > max_image_pixels:
+        raise BadImage(
+            "too large",
+            f"{header.width} x {header.height} pixels, the limit is {max_image_pixels} (input.max_image_pixels)",
+        )
+    flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
+    try:
+        decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    except cv2.error as error:
+        raise BadImage("corrupt", f"OpenCV cannot decode the {header.format.upper()} file: {error.err}") from None
+    if decoded is None:
+        raise BadImage("corrupt", f"OpenCV cannot decode the {header.format.upper()} file")
+    if decoded.dtype == np.uint16:
+        decoded = np.rint(decoded / np.float32(257)).astype(np.uint8)
+    if decoded.dtype != np.uint8:
+        raise BadImage("unsupported", f"{decoded.dtype} pixels; write the images with 8 or 16 bits a pixel")
+    return decoded.astype(np.uint8, copy=False)
+
+
+def border_median(grey: Pixels) -> int:
+    """The background's grey level, 0..255: the median of the outermost ring of pixels."""
+    ring = np.concatenate((grey[0], grey[-1], grey[:, 0], grey[:, -1]))
+    return int(np.bincount(ring, minlength=256).cumsum().searchsorted((len(ring) + 1) // 2))
+
+
+def fit(grey: Pixels, spec: InputSpec, background: int) -> Pixels:
+    """(S, S) uint8: the long side scaled to S, the aspect ratio kept, the image in the middle."""
+    side = spec.side
+    height, width = grey.shape
+    scale = side / max(height, width)
+    new_width, new_height = max(1, round(width * scale)), max(1, round(height * scale))
+    shrinks = scale < 1
+    resized = cv2.resize(grey, (new_width, new_height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    square = np.full((side, side), 255 if spec.pad == "white" else background, np.uint8)
+    top, left = (side - new_height) // 2, (side - new_width) // 2
+    square[top : top + new_height, left : left + new_width] = resized
+    return square
+
+
+def features(grey: Pixels, background: int) -> NDArray[np.float32]:
+    """(F,) float32, in the order of FEATURES, of an original dark-on-light image."""
+    height, width = grey.shape
+    ink = np.subtract(background, np.minimum(grey, background), dtype=np.uint8)  # lighter than the background is 0
+    mean, spread = cv2.meanStdDev(ink)
+    area = int(np.count_nonzero(ink >= INK_STEP))
+    long_side = max(width, height)
+    return np.array(
+        [
+            np.log(width),
+            np.log(height),
+            np.log(long_side),
+            min(width, height) / long_side,
+            mean[0, 0] / 255,
+            spread[0, 0] / 255,
+            area / (width * height),
+            np.log1p(area),
+        ],
+        np.float32,
+    )

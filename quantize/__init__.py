@@ -1,0 +1,1 @@
+"""From Keras members to a bundle: convert, check against the original, pack."""
