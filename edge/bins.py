@@ -1,0 +1,41 @@
+"""Time bins: how wide, where they begin, and how an instant is written. All times are UTC, in nanoseconds since 1970."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from bundle.errors import BadConfig
+
+SECOND_NS = 1_000_000_000
+_UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_LONGEST_SECONDS = 366 * 86400
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def parse_width(text: str) -> int:
+    """The width of a bin in nanoseconds from a text such as 30s, 10m, 1h or 1d. Raises BadConfig."""
+    found = re.fullmatch(r"([0-9]{1,9})([smhd])", text.strip())
+    seconds = int(found[1]) * _UNIT_SECONDS[found[2]] if found else 0
+    if not 1 <= seconds <= _LONGEST_SECONDS:
+        raise BadConfig(
+            f"'{text}' is not a bin width: a whole number and a unit (s, m, h or d), from 1s to 366d; "
+            "examples: 30s, 10m, 1h, 1d"
+        )
+    return seconds * SECOND_NS
+
+
+def bin_start(instant_ns: int, width_ns: int) -> int:
+    """The start of the bin [start, start + width) that holds the instant.
+
+    Bins are counted from 1970-01-01T00:00Z, so that 1h begins on the hour, 1d at midnight UTC, and the bins of two
+    reports, ships or years fall together.
+    """
+    return instant_ns // width_ns * width_ns
+
+
+def utc_text(instant_ns: int) -> str:
+    """ISO 8601 in UTC, cut to the second (2026-11-23T10:00:00Z), with milliseconds where there are any (…00.250Z)."""
+    milliseconds = instant_ns // 1_000_000
+    instant = _EPOCH + timedelta(milliseconds=milliseconds)
+    return instant.strftime("%Y-%m-%dT%H:%M:%S") + (f".{milliseconds % 1000:03d}" if milliseconds % 1000 else "") + "Z"
