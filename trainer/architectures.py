@@ -1,0 +1,75 @@
+"""The networks: uint8 pixels and raw features in, softmax scores out; all scaling is inside.
+
+Plain 3x3 convolutions with batch normalisation and ReLU, because those fold and quantise to int8 without surprises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+from numpy.typing import NDArray
+
+from bundle.preprocess import FEATURES
+from trainer.config import MemberRun
+
+Tensor = Any
+
+
+def build(member: MemberRun, side: int, class_count: int, train_features: NDArray[np.float32]) -> keras.Model:
+    """The member's network for S x S images and C classes, in the dtype policy in force.
+
+    train_features: (M, F) of the training images; the feature branch is scaled by their mean and variance.
+    """
+    pixels = keras.Input((side, side, 1), dtype="uint8", name="pixels")
+    features = keras.Input((len(FEATURES),), dtype="float32", name="features")
+    # White becomes 0 and ink positive, so that a convolution's zero padding is more of the background.
+    ink = layers.Rescaling(-1 / 255, offset=1.0, name="ink")(pixels)
+    image = BODIES[member.architecture](ink, member)
+    image = layers.GlobalAveragePooling2D(name="pool")(image)
+    scaled = layers.Normalization(
+        mean=train_features.mean(axis=0), variance=train_features.var(axis=0) + 1e-6, name="feature_scale"
+    )(features)
+    size = layers.Dense(member.feature_units, activation="relu", name="feature_dense")(scaled)
+    joined = layers.Concatenate(name="join")([image, size])
+    joined = layers.Dropout(member.dropout, seed=member.seed, name="dropout")(joined)
+    logits = layers.Dense(class_count, name="logits")(joined)
+    scores = layers.Activation("softmax", dtype="float32", name="scores")(logits)
+    return keras.Model([pixels, features], scores, name=member.name.replace(".", "_"))
+
+
+def simple_cnn(x: Tensor, member: MemberRun) -> Tensor:
+    """The course project's baseline: a convolution and a halving per stage."""
+    for stage, width in enumerate(member.widths):
+        x = _convolution(x, width, 3, 1, f"stage{stage}")
+        x = layers.MaxPooling2D(name=f"stage{stage}_halve")(x)
+    return x
+
+
+def residual_cnn(x: Tensor, member: MemberRun) -> Tensor:
+    """A residual network (He et al. 2015) with a stem of stride 2, its widths and depths from the run."""
+    x = _convolution(x, member.widths[0], 3, 2, "stem")
+    for stage, (width, blocks) in enumerate(zip(member.widths, member.blocks, strict=True)):
+        for block in range(blocks):
+            stride = 2 if block == 0 and stage > 0 else 1
+            name = f"stage{stage}_block{block}"
+            y = _convolution(x, width, 3, stride, f"{name}_a")
+            y = _convolution(y, width, 3, 1, f"{name}_b", relu=False)
+            if stride != 1 or x.shape[-1] != width:
+                x = _convolution(x, width, 1, stride, f"{name}_skip", relu=False)
+            x = layers.ReLU(name=f"{name}_relu")(layers.Add(name=f"{name}_add")([x, y]))
+    return x
+
+
+BODIES: dict[str, Callable[[Tensor, MemberRun], Tensor]] = {"simple_cnn": simple_cnn, "residual_cnn": residual_cnn}
+
+
+def _convolution(x: Tensor, width: int, size: int, stride: int, name: str, relu: bool = True) -> Tensor:
+    x = layers.Conv2D(
+        width, size, strides=stride, padding="same", use_bias=False, kernel_initializer="he_normal", name=f"{name}_conv"
+    )(x)
+    x = layers.BatchNormalization(momentum=0.95, name=f"{name}_norm")(x)
+    return layers.ReLU(name=f"{name}_act")(x) if relu else x

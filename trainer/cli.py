@@ -1,0 +1,54 @@
+"""planktow-trainer: from a folder of labelled images to Keras members."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bundle.command import command_group
+
+app = command_group("Trains the members of a classifier on a folder of labelled images (FOLDER/CLASS/image).")
+
+
+@app.callback()
+def _group() -> None:
+    """Keeps `train` a sub-command while it is the only one."""
+
+
+@app.command()
+def train(
+    run: Annotated[Path, typer.Argument(help="The run: a TOML file, such as trainer/runs/flowcam-6/run.toml.")],
+    data: Annotated[Path, typer.Option(help="The data set: a folder with one sub-folder of images for each class.")],
+    out: Annotated[Path, typer.Option(help="Where members/ and training.json go; an interrupted run goes on here.")],
+) -> None:
+    """Trains every member of a run; run it again after a cut and it goes on after the last whole epoch."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: its start-up notes help nobody here
+    from trainer.config import read_run
+    from trainer.dataset import load_dataset
+    from trainer.train import train_run
+
+    settings = read_run(run)
+    out.mkdir(parents=True, exist_ok=True)
+    dataset = load_dataset(data, settings.input, out / "cache", _say)
+    for line in (*dataset.findings.conflicts, *dataset.findings.unreadable):
+        _say(f"left out: {line}")
+    record = train_run(settings, dataset, out, _say, _now)
+    _say(f"{len(record.members)} members in {out / 'members'}, the record in {out / 'training.json'}")
+    _say(f"next: planktow-quantize {out} --data {data} --out bundles/{settings.name}")
+
+
+def _say(line: str) -> None:
+    print(f"{datetime.now():%H:%M:%S}  {line}", file=sys.stderr, flush=True)
+
+
+def _now() -> str:
+    return f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+if __name__ == "__main__":
+    app()
