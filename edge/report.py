@@ -1,0 +1,158 @@
+"""The ledger as a report: counts per label in each time bin and in total, and where every image went.
+
+csv     one row per bin and label: bin_start,bin_end,label,count,bundles. Times are UTC, ISO 8601, [start, end).
+        Lines that begin with # stand at the head and hold the accounting, the bundles and the totals. Read it with
+        pandas.read_csv(file, comment="#", parse_dates=["bin_start", "bin_end"]), or in R with
+        read.csv(file, comment.char = "#").
+        A bin has a row for every label of the classifiers at work in it, zeros included: looked for and not found.
+        A bin in which nothing was classified has no rows: no observation is not a zero.
+json    the same as nested objects, with the totals of each bundle beside the sum.
+table   for the screen: labels that were found, totals first.
+
+Labels of the same name add up over bundles; `bundles` names those whose verdicts are in the count (name and the first
+twelve digits of the digest, joined by " + ").
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from bundle.whole import json_bytes
+from edge.bins import utc_text
+from edge.counts import Bin, Counts
+
+WIDE_LABELS = 6  # the table has a column for each of at most so many labels; the rest are joined as `others`
+
+
+def report_csv(counts: Counts) -> str:
+    """The tidy long format that the head of this file describes."""
+    text = io.StringIO()
+    accounting = counts.accounting
+    text.write(f"# accounting: {accounting}; duplicates {accounting.duplicates}\n")
+    text.write(f"# rejects: {_json_line(dict(counts.rejects))}\n")
+    for bundle, share in counts.by_bundle:
+        text.write(f"# bundle: {bundle.name} {bundle.digest} counted {sum(share.values())}\n")
+    text.write(f"# total: {_json_line(dict(counts.totals))}\n")
+    # A reader told that # begins a comment would cut a label that holds one, unless it is quoted.
+    quote_all = any("#" in label for label in counts.totals)
+    writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC if quote_all else csv.QUOTE_MINIMAL)
+    writer.writerow(("bin_start", "bin_end", "label", "count", "bundles"))
+    for each in counts.bins:
+        start, end, bundles = utc_text(each.start_ns), utc_text(each.end_ns), _bundle_names(each)
+        writer.writerows((start, end, label, count, bundles) for label, count in each.counts.items())
+    return text.getvalue()
+
+
+def report_json(counts: Counts) -> str:
+    """One JSON object; counts of bins and bundles hold their zeros."""
+    table: dict[str, Any] = {
+        "accounting": asdict(counts.accounting),
+        "rejects": dict(counts.rejects),
+        "totals": dict(counts.totals),
+        "bundles": [
+            {"name": bundle.name, "digest": bundle.digest, "counted": sum(share.values()), "totals": dict(share)}
+            for bundle, share in counts.by_bundle
+        ],
+        "bins": [
+            {
+                "start": utc_text(each.start_ns),
+                "end": utc_text(each.end_ns),
+                "bundles": [bundle.digest for bundle in each.bundles],
+                "counts": dict(each.counts),
+            }
+            for each in counts.bins
+        ],
+    }
+    return json_bytes(table).decode()
+
+
+def report_table(counts: Counts) -> RenderableType:
+    """For the screen: what was found, most frequent first."""
+    found = {label: count for label, count in counts.totals.items() if count}
+    ranked = sorted(found, key=lambda label: -found[label])
+    parts: list[RenderableType] = []
+    if not found:
+        parts.append(Text("Nothing has been counted yet."))
+    else:
+        parts += [_totals(counts, ranked), _bins(counts, ranked)]
+    return Group(*parts, accounting_lines(counts))
+
+
+def accounting_lines(counts: Counts) -> Text:
+    """Where every image went, the rejects by reason, and which classifiers counted."""
+    accounting = counts.accounting
+    lines = [str(accounting)]
+    if counts.rejects:
+        lines.append("rejected: " + ", ".join(f"{reason} {images}" for reason, images in counts.rejects.items()))
+    lines.append(f"duplicates, counted once: {accounting.duplicates}")
+    for bundle, share in counts.by_bundle:
+        lines.append(f"counted by {bundle.name}: {sum(share.values())}  (digest {bundle.digest})")
+    return Text("\n".join(lines))
+
+
+def to_text(renderable: RenderableType, width: int = 100) -> str:
+    """What a terminal of that width would show, without colour or trailing blanks."""
+    console = Console(file=io.StringIO(), width=width, color_system=None)
+    with console.capture() as capture:
+        console.print(renderable)
+    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
+
+
+FORMATS: dict[str, Callable[[Counts], str]] = {
+    "csv": report_csv,
+    "json": report_json,
+    "table": lambda counts: to_text(report_table(counts)),
+}
+
+
+def _totals(counts: Counts, ranked: list[str]) -> Table:
+    table = Table(box=SIMPLE_HEAD, title="In total", title_justify="left", title_style="bold")
+    table.add_column("label", overflow="fold")
+    table.add_column("count", justify="right")
+    table.add_column("share", justify="right")
+    whole = sum(counts.totals.values())
+    for label in ranked:
+        table.add_row(label, str(counts.totals[label]), f"{counts.totals[label] / whole:.1%}")
+    absent = len(counts.totals) - len(ranked)
+    table.caption = f"{absent} more labels were not found" if absent else None
+    table.caption_justify = "left"
+    return table
+
+
+def _bins(counts: Counts, ranked: list[str]) -> Table:
+    shown, rest = ranked[:WIDE_LABELS], ranked[WIDE_LABELS:]
+    table = Table(box=SIMPLE_HEAD, title="By capture time, UTC", title_justify="left", title_style="bold")
+    table.add_column("from")
+    table.add_column("to (not in)")
+    for label in shown:
+        table.add_column(label, justify="right", overflow="fold")
+    if rest:
+        table.add_column(f"{len(rest)} others", justify="right")
+    table.add_column("all", justify="right")
+    for each in counts.bins:
+        row = [str(each.counts.get(label, "")) for label in shown]
+        row += [str(sum(each.counts.get(label, 0) for label in rest))] if rest else []
+        table.add_row(_short(each.start_ns), _short(each.end_ns), *row, str(sum(each.counts.values())))
+    return table
+
+
+def _short(instant_ns: int) -> str:
+    return utc_text(instant_ns).replace("T", " ").removesuffix("Z").removesuffix(":00")
+
+
+def _bundle_names(each: Bin) -> str:
+    return " + ".join(str(bundle) for bundle in each.bundles)
+
+
+def _json_line(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
