@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from bundle.command import command_group
 from bundle.errors import BadConfig
@@ -55,14 +54,67 @@ def report(
     from edge.counts import read_counts
     from edge.ledger import open_ledger_readonly
     from edge.report import FORMATS, report_table
+    from edge.screen import show
 
     width_ns = parse_width(width)
     with closing(open_ledger_readonly(ledger)) as connection:
         counts = read_counts(connection, width_ns)
-    if form == "table" and out is None and sys.stdout.isatty():
-        Console().print(report_table(counts))
+    if form == "table" and out is None:
+        show(report_table(counts))
     else:
         put(FORMATS[form](counts), out)
+
+
+@app.command()
+def classify(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Image files, or folders with images.")],
+    bundle_folder: Annotated[
+        Path | None,
+        typer.Option("--bundle", metavar="DIR", help="The classifier.", show_default="planktonset-121, in a checkout"),
+    ] = None,
+    form: Annotated[
+        Literal["table", "csv", "json"], typer.Option("--format", help="csv and json have every file.")
+    ] = "table",
+    truth: Annotated[
+        Literal["folder"] | None,
+        typer.Option(help="The sub-folders of PATH are the true classes: print accuracy too."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write there, whole or not at all.")] = None,
+) -> None:
+    """Classifies files at once, without a ledger.
+
+    With --truth folder it prints accuracy, balanced accuracy (mean recall of the classes) and macro-F1,
+    over the images that have a verdict: `unclassified` counts as wrong, rejected files are listed apart.
+    With --format csv these go to standard error.
+
+    Exit code 1 when not one file could be classified.
+    """
+    from bundle.folder import open_bundle
+    from edge.listing import files_line, outcomes_csv, outcomes_json, outcomes_table, scores_lines
+    from edge.oneoff import check_truth, find_targets
+    from edge.oneoff import classify as classify_files
+    from edge.scores import score
+    from edge.screen import show, to_text, with_progress
+    from edge.shipped import DEFAULT, shipped_bundle
+
+    bundle = open_bundle(bundle_folder or shipped_bundle(DEFAULT))
+    targets = find_targets(paths, truth is not None)
+    check_truth(targets, bundle.labels)
+    outcomes = list(with_progress(classify_files(bundle, targets), len(targets), "Classifying"))
+    pairs = [(each.truth, each.label) for each in outcomes if each.truth and each.label]
+    scores = score(pairs) if pairs else None
+    if form == "csv":
+        put(outcomes_csv(bundle, outcomes), out)
+        if scores:
+            print(f"{scores_lines(scores)}\n{files_line(outcomes)}", file=sys.stderr)
+    elif form == "json":
+        put(outcomes_json(bundle, outcomes, scores), out)
+    elif out:
+        put(to_text(outcomes_table(bundle, outcomes, scores)), out)
+    else:
+        show(outcomes_table(bundle, outcomes, scores))
+    if not any(each.label for each in outcomes):
+        raise typer.Exit(1)
 
 
 def put(text: str, out: Path | None) -> None:

@@ -22,14 +22,14 @@ from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from bundle.whole import json_bytes
 from edge.bins import utc_text
 from edge.counts import Bin, Counts
+from edge.screen import table, to_text
 
 WIDE_LABELS = 6  # the table has a column for each of at most so many labels; the rest are joined as `others`
 
@@ -100,14 +100,6 @@ def accounting_lines(counts: Counts) -> Text:
     return Text("\n".join(lines))
 
 
-def to_text(renderable: RenderableType, width: int = 100) -> str:
-    """What a terminal of that width would show, without colour or trailing blanks."""
-    console = Console(file=io.StringIO(), width=width, color_system=None)
-    with console.capture() as capture:
-        console.print(renderable)
-    return "\n".join(line.rstrip() for line in capture.get().splitlines()) + "\n"
-
-
 FORMATS: dict[str, Callable[[Counts], str]] = {
     "csv": report_csv,
     "json": report_json,
@@ -116,34 +108,33 @@ FORMATS: dict[str, Callable[[Counts], str]] = {
 
 
 def _totals(counts: Counts, ranked: list[str]) -> Table:
-    table = Table(box=SIMPLE_HEAD, title="In total", title_justify="left", title_style="bold")
-    table.add_column("label", overflow="fold")
-    table.add_column("count", justify="right")
-    table.add_column("share", justify="right")
+    rows = table("In total")
+    rows.add_column("label", overflow="fold")
+    rows.add_column("count", justify="right")
+    rows.add_column("share", justify="right")
     whole = sum(counts.totals.values())
     for label in ranked:
-        table.add_row(label, str(counts.totals[label]), f"{counts.totals[label] / whole:.1%}")
+        rows.add_row(label, str(counts.totals[label]), f"{counts.totals[label] / whole:.1%}")
     absent = len(counts.totals) - len(ranked)
-    table.caption = f"{absent} more labels were not found" if absent else None
-    table.caption_justify = "left"
-    return table
+    rows.caption = f"{absent} more labels were not found" if absent else None
+    return rows
 
 
 def _bins(counts: Counts, ranked: list[str]) -> Table:
     shown, rest = ranked[:WIDE_LABELS], ranked[WIDE_LABELS:]
-    table = Table(box=SIMPLE_HEAD, title="By capture time, UTC", title_justify="left", title_style="bold")
-    table.add_column("from")
-    table.add_column("to (not in)")
+    rows = table("By capture time, UTC")
+    rows.add_column("from")
+    rows.add_column("to (not in)")
     for label in shown:
-        table.add_column(label, justify="right", overflow="fold")
+        rows.add_column(label, justify="right", overflow="fold")
     if rest:
-        table.add_column(f"{len(rest)} others", justify="right")
-    table.add_column("all", justify="right")
+        rows.add_column(f"{len(rest)} others", justify="right")
+    rows.add_column("all", justify="right")
     for each in counts.bins:
         row = [str(each.counts.get(label, "")) for label in shown]
         row += [str(sum(each.counts.get(label, 0) for label in rest))] if rest else []
-        table.add_row(_short(each.start_ns), _short(each.end_ns), *row, str(sum(each.counts.values())))
-    return table
+        rows.add_row(_short(each.start_ns), _short(each.end_ns), *row, str(sum(each.counts.values())))
+    return rows
 
 
 def _short(instant_ns: int) -> str:

@@ -1,0 +1,82 @@
+"""How good verdicts are against known classes: accuracy, balanced accuracy, macro-F1."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from bundle.errors import BadData
+from bundle.labels import UNCLASSIFIED
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """One class of the truth, or one that only verdicts named."""
+
+    images: int  # that truly are of the class
+    verdicts: int  # that named it
+    right: int  # both
+
+    @property
+    def recall(self) -> float | None:
+        """Share of the class's images that were found, 0..1; None where there are none."""
+        return self.right / self.images if self.images else None
+
+    @property
+    def precision(self) -> float | None:
+        """Share of the verdicts that were right, 0..1; None where there are none."""
+        return self.right / self.verdicts if self.verdicts else None
+
+    @property
+    def f1(self) -> float:
+        """2 right / (images + verdicts): the harmonic mean of recall and precision, 0..1."""
+        return 2 * self.right / (self.images + self.verdicts)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Over `images` images with a verdict; rejected images have none. `unclassified` counts as wrong."""
+
+    images: int
+    right: int
+    unclassified: int
+    classes: Mapping[str, ClassScore]
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the images whose verdict is their class, 0..1."""
+        return self.right / self.images
+
+    @property
+    def balanced_accuracy(self) -> float:
+        """Mean recall of the classes that the truth holds, 0..1 (Brodersen et al. 2010): each class weighs the same."""
+        recalls = [score.recall for score in self.classes.values() if score.recall is not None]
+        return sum(recalls) / len(recalls)
+
+    @property
+    def macro_f1(self) -> float:
+        """Mean F1, 0..1, of the classes that truth or verdicts hold (scikit-learn's f1_score, average="macro").
+
+        `unclassified` is no class: it lowers the recall of the others.
+        """
+        return sum(score.f1 for score in self.classes.values()) / len(self.classes)
+
+
+def score(pairs: Iterable[tuple[str, str]]) -> Scores:
+    """The scores of (truth, verdict) pairs of labels. Raises BadData when there are none."""
+    tally = Counter(pairs)
+    images: Counter[str] = Counter()
+    verdicts: Counter[str] = Counter()
+    for (truth, verdict), count in tally.items():
+        images[truth] += count
+        verdicts[verdict] += count
+    if not images:
+        raise BadData("no image has both a known class and a verdict, so there is nothing to score")
+    unclassified = verdicts.pop(UNCLASSIFIED, 0)
+    classes = {
+        label: ClassScore(images[label], verdicts[label], tally[label, label])
+        for label in sorted(images.keys() | verdicts.keys())
+    }
+    right = sum(each.right for each in classes.values())
+    return Scores(images.total(), right, unclassified, classes)
