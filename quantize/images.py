@@ -1,0 +1,109 @@
+"""The labelled images behind a training run, found again by their content."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bundle.errors import BadData, BadImage
+from bundle.imagefile import IMAGE_SUFFIXES
+from bundle.preprocess import InputSpec, prepare
+from bundle.whole import sha256_hex
+
+
+@dataclass(frozen=True)
+class Found:
+    """Where an image of the data set lies, and what it shows."""
+
+    path: Path
+    label: int  # class index
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """M images, ready for the members."""
+
+    classes: NDArray[np.int32]  # (M,) class index
+    pixels: NDArray[np.uint8]  # (M, S, S)
+    features: NDArray[np.float32]  # (M, F)
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+
+def find_images(folder: Path, labels: Sequence[str]) -> dict[str, Found]:
+    """Every image in FOLDER/LABEL by its sha-256. Content that stands under two labels is left out, as in training.
+
+    Raises BadData where there is no folder, or nothing in it for any label.
+    """
+    if not folder.is_dir():
+        raise BadData(f"{folder}: not a folder; give the data set that the members were trained on")
+    found: dict[str, Found] = {}
+    conflicts: set[str] = set()
+    for index, label in enumerate(labels):
+        for path in sorted((folder / label).rglob("*")):
+            if path.suffix.lower() not in IMAGE_SUFFIXES or not path.is_file():
+                continue
+            sha256 = sha256_hex(_read(path))
+            if found.setdefault(sha256, Found(path, index)).label != index:
+                conflicts.add(sha256)
+    if not found:
+        raise BadData(f"{folder}: no images in sub-folders named for the labels ({labels[0]}, {labels[1]}, …)")
+    return {sha256: image for sha256, image in found.items() if sha256 not in conflicts}
+
+
+def require_images(found: Mapping[str, Found], hashes: Sequence[str], part: str, folder: Path) -> None:
+    """Raises BadData unless every image of a part of the split was found."""
+    missing = [sha256 for sha256 in hashes if sha256 not in found]
+    if missing:
+        raise BadData(
+            f"{folder}: {len(missing)} of the {len(hashes)} {part} images are not there, for example the one with sha-256 "
+            f"{missing[0]}; give the data set that the members were trained on"
+        )
+
+
+def load_images(found: Mapping[str, Found], hashes: Sequence[str], spec: InputSpec) -> Labelled:
+    """The images with these hashes, in this order, through the bundle's preprocessing. Raises BadData."""
+    prepared = []
+    for sha256 in hashes:
+        path = found[sha256].path
+        try:
+            prepared.append(prepare(_read(path), spec))
+        except BadImage as error:
+            raise BadData(f"{path}: {error}; the members were trained when it could be read") from None
+    side, classes = spec.side, np.array([found[sha256].label for sha256 in hashes], np.int32)
+    if not prepared:
+        return Labelled(classes, np.empty((0, side, side), np.uint8), np.empty((0, 0), np.float32))
+    return Labelled(
+        classes, np.stack([image.pixels for image in prepared]), np.stack([image.features for image in prepared])
+    )
+
+
+def draw_representative(found: Mapping[str, Found], hashes: Sequence[str], size: int, seed: int) -> list[str]:
+    """At most `size` of the training images, stratified: one of every class first, then in proportion.
+
+    Rare classes come first because an activation range that never saw them clips them. The order within a class is that
+    of sha256(seed:hash), which no library's random generator can change.
+    """
+    classes: dict[int, list[str]] = defaultdict(list)
+    for sha256 in sorted(set(hashes), key=lambda sha256: sha256_hex(f"{seed}:{sha256}".encode())):
+        classes[found[sha256].label].append(sha256)
+    # The i-th of n images of a class has rank i/n: all firsts have rank 0, and then each class advances in step.
+    ranked = sorted(
+        (place / len(members), label, sha256)
+        for label, members in classes.items()
+        for place, sha256 in enumerate(members)
+    )
+    return [sha256 for _, _, sha256 in ranked[:size]]
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadData(f"{path}: cannot be read ({error.strerror}); check its permissions") from None

@@ -1,0 +1,65 @@
+"""The parts of a bundle put together: members, labels, records and the manifest that vouches for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from bundle.ensemble import MemberModel
+from bundle.labels import format_labels
+from bundle.manifest import SCHEMA_VERSION, Checks, HashedFile, Labels, Manifest, Member
+from bundle.whole import sha256_hex
+from quantize.config import Settings
+from quantize.record import Record, TrainedMember
+
+LABELS, TRAINING, VALIDATION = "labels.txt", "training.json", "validation.json"
+
+
+@dataclass(frozen=True)
+class Made:
+    """A member that was converted and passed its check."""
+
+    trained: TrainedMember
+    model: bytes  # the .tflite file
+    checks: Checks
+
+    @property
+    def file(self) -> str:
+        """Its name in the bundle."""
+        return f"members/{self.trained.stem}.tflite"
+
+
+def pack(
+    record: Record, settings: Settings, name: str, members: Sequence[Made], training: bytes, validation: bytes
+) -> tuple[Manifest, Mapping[str, bytes]]:
+    """The manifest and the contents of every file it names, ready for `bundle.folder.write_bundle`.
+
+    training, validation: the bytes of the two records. Nothing in the result depends on the clock: the bundle is as old
+    as its training, so the same members and settings give the same digest again.
+    """
+    contents = {LABELS: format_labels(record.labels), TRAINING: training, VALIDATION: validation}
+    manifest = Manifest(
+        schema_version=SCHEMA_VERSION,
+        name=name,
+        created=record.created,
+        input=record.input,
+        features=record.features,
+        labels=Labels(LABELS, sha256_hex(contents[LABELS]), len(record.labels)),
+        members=tuple(_member(made, settings) for made in members),
+        vote=settings.vote,
+        records=tuple(HashedFile(file, sha256_hex(contents[file])) for file in (TRAINING, VALIDATION)),
+    )
+    return manifest, contents | {made.file: made.model for made in members}
+
+
+def _member(made: Made, settings: Settings) -> Member:
+    model = MemberModel(made.model, made.file)
+    return Member(
+        file=made.file,
+        sha256=sha256_hex(made.model),
+        architecture=made.trained.architecture,
+        scheme=settings.scheme,
+        pixels=model.pixels_quantisation,
+        output=model.output_quantisation,
+        checks=made.checks,
+    )

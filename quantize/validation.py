@@ -1,0 +1,149 @@
+"""validation.json: what the bundle's verdicts are worth, measured on images that trained none of its members.
+
+The **validation** split decides: the limits of `quantize.toml` are held against it, and the confusion counts below, which
+the camera host uses to correct its counts, are of it. The **test** split is only reported, so that one figure remains that
+nothing was chosen by. The file holds, all shares from 0 to 1, rounded to a millionth:
+
+    schema_version   1
+    name, created    as in the manifest
+    labels           C names, as in labels.txt
+    vote             {rule, tie, min_votes}: the bundle's vote, which made the verdicts below
+    quantised        {scheme, representative_images, seed, max_accuracy_drop, min_agreement}: how, and within which limits
+    validation       {images, members [{file, keras, tflite, agreement}], hard {keras, tflite}, soft {keras, tflite}}, where
+                     keras and tflite are each {accuracy, balanced_accuracy, macro_f1}: the originals, and what ships;
+                     hard and soft are the votes of all members, with min_votes 1
+    test             the same of the test split; null where the run has none
+    confusion        C rows of C + 1 counts of validation images: row = true class, column = verdict by `vote` of the
+                     .tflite members, last column = unclassified. One row a line.
+    classes          [{label, support, recall, precision, f1}] from these counts; null where a class has no image or verdict
+    by_score         [{from, to, images, mean_score, accuracy}]: verdicts by their score, for how far it can be believed
+    by_votes         [{votes, images, accuracy}]: verdicts by the number of votes for the winner, before min_votes
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bundle.manifest import VoteRule
+from bundle.vote import RULES, ballots
+from quantize.check import compare
+from quantize.config import Settings
+from quantize.record import Record
+from quantize.scores import Scores, confusion, overall, per_class
+
+SCHEMA_VERSION = 1
+SCORE_BINS = 10
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """All members on one part of the split: N members, M images, C classes."""
+
+    truth: NDArray[np.int32]  # (M,) class index
+    keras: NDArray[np.float32]  # (N, M, C) scores of the originals
+    tflite: NDArray[np.float32]  # (N, M, C) scores of what ships
+
+
+def validation_record(
+    record: Record, settings: Settings, name: str, files: Sequence[str], validation: HeldOut, test: HeldOut
+) -> dict[str, Any]:
+    """The contents of validation.json; `files` are the members' names in the bundle. `test` may hold no images."""
+    truth = validation.truth
+    votes = RULES[settings.vote.rule](validation.tflite, settings.vote.min_votes)
+    winners = RULES[settings.vote.rule](validation.tflite, 1)
+    counts = confusion(truth, votes.label, len(record.labels))
+    quantised = dataclasses.asdict(settings)
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "name": name,
+        "created": record.created,
+        "labels": list(record.labels),
+        "vote": quantised.pop("vote"),
+        "quantised": quantised,
+        "validation": _part(files, validation),
+        "test": _part(files, test) if len(test.truth) else None,
+        "confusion": counts.tolist(),
+        "classes": [dataclasses.asdict(scores) for scores in per_class(counts, record.labels)],
+        "by_score": _by_score(winners.score, winners.label == truth),
+        "by_votes": _by_votes(winners.votes, winners.label == truth),
+    }
+
+
+def vote_scores(truth: NDArray[np.int32], scores: NDArray[np.float32], vote: VoteRule) -> Scores:
+    """How good the vote of all members is: truth (M,), scores (N, M, C)."""
+    verdicts = RULES[vote.rule](scores, vote.min_votes).label
+    return overall(confusion(truth, verdicts, scores.shape[2]))
+
+
+def record_bytes(record: dict[str, Any]) -> bytes:
+    """`record` as JSON in which every row of a table is one line: for people, for diffs and for a short file."""
+    return (_spelled(record, "") + "\n").encode()
+
+
+def _part(files: Sequence[str], part: HeldOut) -> dict[str, Any]:
+    class_count = part.keras.shape[2]
+    keras, tflite = ballots(part.keras), ballots(part.tflite)
+
+    def member(index: int) -> dict[str, Any]:
+        return {
+            "file": files[index],
+            "keras": dataclasses.asdict(overall(confusion(part.truth, keras[index], class_count))),
+            "tflite": dataclasses.asdict(overall(confusion(part.truth, tflite[index], class_count))),
+            "agreement": compare(part.truth, part.keras[index], part.tflite[index]).agreement,
+        }
+
+    def vote(rule: str) -> dict[str, Any]:
+        return {
+            kind: dataclasses.asdict(vote_scores(part.truth, scores, VoteRule(rule)))  # type: ignore[arg-type]
+            for kind, scores in (("keras", part.keras), ("tflite", part.tflite))
+        }
+
+    return {
+        "images": len(part.truth),
+        "members": [member(index) for index in range(len(files))],
+        "hard": vote("hard"),
+        "soft": vote("soft"),
+    }
+
+
+def _by_score(score: NDArray[np.float32], right: NDArray[np.bool_]) -> list[dict[str, Any]]:
+    bins = np.minimum((score * SCORE_BINS).astype(int), SCORE_BINS - 1)
+    return [
+        {
+            "from": index / SCORE_BINS,
+            "to": (index + 1) / SCORE_BINS,
+            "images": int((bins == index).sum()),
+            "mean_score": round(float(score[bins == index].mean()), 6),
+            "accuracy": round(float(right[bins == index].mean()), 6),
+        }
+        for index in np.unique(bins).tolist()
+    ]
+
+
+def _by_votes(votes: NDArray[np.int32], right: NDArray[np.bool_]) -> list[dict[str, Any]]:
+    return [
+        {
+            "votes": count,
+            "images": int((votes == count).sum()),
+            "accuracy": round(float(right[votes == count].mean()), 6),
+        }
+        for count in np.unique(votes).tolist()
+    ]
+
+
+def _spelled(value: Any, indent: str) -> str:
+    nested = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    if not any(isinstance(item, (dict, list)) for item in nested):
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    deeper = indent + " "
+    if isinstance(value, dict):
+        lines = [f"{deeper}{json.dumps(key)}: {_spelled(item, deeper)}" for key, item in value.items()]
+        return "{\n" + ",\n".join(lines) + f"\n{indent}}}"
+    return "[\n" + ",\n".join(deeper + _spelled(item, deeper) for item in value) + f"\n{indent}]"
