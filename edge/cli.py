@@ -17,6 +17,51 @@ app = command_group("Counts plankton on the camera host: watch a folder, classif
 
 
 @app.command()
+def run(
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="An edge.toml, as `init` writes it.")] = None,
+    watch: Annotated[Path | None, typer.Option(metavar="DIR", help="The folder that the camera writes to.")] = None,
+    bundle: Annotated[Path | None, typer.Option(metavar="DIR", help="The classifier.")] = None,
+    ledger: Annotated[Path | None, typer.Option(metavar="FILE", help="Where images and verdicts are kept.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where counts.csv and status.json go; else beside the ledger.")
+    ] = None,
+) -> None:
+    """The daemon: counts every image in the folder, those to come and those already there, each once.
+
+    Either --config, or --watch, --bundle and --ledger; with both, an option replaces the file's setting.
+
+    Stop it with SIGTERM or Ctrl-C: it finishes the batch in hand. Nothing is lost if it is killed instead.
+    """
+    import os
+    import signal
+    from threading import Event
+
+    from edge.config import config_from
+    from edge.daemon import run as count
+    from edge.notify import log_to_stderr, notifier_from
+
+    settings = config_from(config, watch=watch, bundle=bundle, ledger=ledger, out=out)
+    stop = Event()
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, lambda *_: stop.set())
+    log_to_stderr()
+    count(settings, stop.is_set, notifier_from(os.environ, os.getpid()))
+
+
+@app.command()
+def init(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it.")] = Path("edge.toml"),
+) -> None:
+    """Writes a commented edge.toml with every setting, its unit and default."""
+    from edge.config import EdgeConfig, format_config
+
+    if file.exists():
+        raise BadConfig(f"{file}: exists already; give another name, or move it away first")
+    put(format_config(EdgeConfig()), file)
+    print(f"{file} written: set watch and bundle in it, then run: planktow-edge run --config {file}")
+
+
+@app.command()
 def flowcam(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to; the images become DIR/TAXON/ID.jpg.")],
 ) -> None:
@@ -90,7 +135,7 @@ def classify(
     Exit code 1 when not one file could be classified.
     """
     from bundle.folder import open_bundle
-    from edge.listing import files_line, outcomes_csv, outcomes_json, outcomes_table, scores_lines
+    from edge.listing import files_line, judged_csv, judged_json, judged_table, scores_lines
     from edge.oneoff import check_truth, find_targets
     from edge.oneoff import classify as classify_files
     from edge.scores import score
@@ -100,20 +145,20 @@ def classify(
     bundle = open_bundle(bundle_folder or shipped_bundle(DEFAULT))
     targets = find_targets(paths, truth is not None)
     check_truth(targets, bundle.labels)
-    outcomes = list(with_progress(classify_files(bundle, targets), len(targets), "Classifying"))
-    pairs = [(each.truth, each.label) for each in outcomes if each.truth and each.label]
+    judged = list(with_progress(classify_files(bundle, targets), len(targets), "Classifying"))
+    pairs = [(each.truth, each.label) for each in judged if each.truth and each.label]
     scores = score(pairs) if pairs else None
     if form == "csv":
-        put(outcomes_csv(bundle, outcomes), out)
+        put(judged_csv(bundle, judged), out)
         if scores:
-            print(f"{scores_lines(scores)}\n{files_line(outcomes)}", file=sys.stderr)
+            print(f"{scores_lines(scores)}\n{files_line(judged)}", file=sys.stderr)
     elif form == "json":
-        put(outcomes_json(bundle, outcomes, scores), out)
+        put(judged_json(bundle, judged, scores), out)
     elif out:
-        put(to_text(outcomes_table(bundle, outcomes, scores)), out)
+        put(to_text(judged_table(bundle, judged, scores)), out)
     else:
-        show(outcomes_table(bundle, outcomes, scores))
-    if not any(each.label for each in outcomes):
+        show(judged_table(bundle, judged, scores))
+    if not any(each.label for each in judged):
         raise typer.Exit(1)
 
 

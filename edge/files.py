@@ -1,0 +1,75 @@
+"""The watched folder as it lies: which names can be images, what a file is right now, and a walk over all of them.
+
+Paths here are relative to the watched folder, with forward slashes: the ledger then survives a move of the folder.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bundle.imagefile import IMAGE_SUFFIXES
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file as it was when we looked; a change of size or mtime makes it another one."""
+
+    path: str  # relative to the watched folder
+    size: int  # bytes
+    mtime_ns: int  # UTC ns, by the clock of whoever wrote the file
+
+
+def is_image_name(path: str) -> bool:
+    """Whether a file of this relative path is meant as an image: the suffix, and nothing hidden on the way.
+
+    A leading dot marks what rsync, editors and desktop folders keep for themselves. Names such as `a.jpg.part` or
+    `a.jpg~` fall out by their suffix.
+    """
+    *folders, name = path.split("/")
+    if name.startswith(".") or any(is_hidden(folder) for folder in folders):
+        return False
+    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122 - of each name of each scan: no Path
+
+
+def is_hidden(folder: str) -> bool:
+    """Whether a folder of this name is passed by, with all that is in it."""
+    return folder.startswith(".")
+
+
+def look(root: Path, path: str) -> Found | None:
+    """The file as it is now, or None where there is no such regular file (a link to one counts)."""
+    try:
+        status = os.stat(root / path)  # noqa: PTH116
+    except OSError:
+        return None
+    return Found(path, status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
+
+
+def scan(
+    root: Path, recursive: bool, below: str = "", refused: Callable[[str, OSError], None] = lambda _path, _error: None
+) -> Iterator[Found]:
+    """Every image file in the folder `below` and, if `recursive`, under it.
+
+    Lazily, so that a walk over a large folder can be taken in slices. Folders reached by a symbolic link are passed by:
+    they could lead in a circle. Calls `refused` for a folder that cannot be listed; one that is gone is no matter.
+    """
+    folders = [below]
+    while folders:
+        folder = folders.pop()
+        try:
+            with os.scandir(root / folder) as entries:
+                for entry in entries:
+                    path = f"{folder}/{entry.name}" if folder else entry.name
+                    if entry.is_dir(follow_symlinks=False):
+                        if recursive and not is_hidden(entry.name):
+                            folders.append(path)
+                    elif is_image_name(entry.name) and (found := look(root, path)):
+                        yield found
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            refused(folder, error)

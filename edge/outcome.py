@@ -1,0 +1,50 @@
+"""What can become of a file: the words that the classifying and the ledger share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edge.files import Found
+
+
+@dataclass(frozen=True)
+class Counted:
+    """New content with a verdict."""
+
+    found: Found
+    sha256: bytes  # 32 bytes
+    width: int  # pixels
+    height: int  # pixels
+    label: int  # class index, or bundle.vote.NO_LABEL
+    votes: int
+    score: float  # 0..1
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """Content that cannot be counted."""
+
+    found: Found
+    sha256: bytes  # 32 bytes
+    reason: str  # a short word for tables
+    detail: str
+
+
+@dataclass(frozen=True)
+class Again:
+    """Content that the ledger knows already, or that stands earlier in the same batch."""
+
+    found: Found
+    sha256: bytes  # 32 bytes
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A file whose content was never read."""
+
+    found: Found
+    reason: str
+    detail: str
+
+
+Outcome = Counted | Rejected | Again | Unread
