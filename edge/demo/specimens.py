@@ -1,0 +1,68 @@
+"""Which images the demo shows: those that the classifier was not trained on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bundle.folder import Bundle
+from edge.demo.flowcam import Specimen
+from edge.oneoff import find_targets
+
+MOST = 400  # images shown, evenly spread over a larger folder: the demo is to end soon and fits in memory
+TRAINING_RECORD = "training.json"
+
+
+@dataclass(frozen=True)
+class Showing:
+    """The images to show, and what a person must know of the choice."""
+
+    specimens: tuple[Specimen, ...]
+    held_out: bool  # False: the classifier may have been trained on them, or was
+    remark: str
+
+
+def read_folder(folder: Path, labels: Sequence[str]) -> tuple[Specimen, ...]:
+    """The images of a folder and below; their taxa where every image lies in a sub-folder named for a label.
+
+    Raises BadData for a folder that is missing or holds no images.
+    """
+    files = [target.path for target in find_targets([folder], truth=False)]
+    step = max(1, -(-len(files) // MOST))
+    taxa = {file: file.relative_to(folder).parts[0] for file in files}
+    known = all(taxon in labels for taxon in taxa.values())
+    return tuple(Specimen(file.name, file.read_bytes(), taxa[file] if known else None) for file in files[::step])
+
+
+def choose(specimens: Sequence[Specimen], bundle: Bundle) -> Showing:
+    """Leaves out what the bundle's training record says it was trained on or tuned with."""
+    seen = _trained_on(bundle)
+    if not seen:
+        return Showing(
+            tuple(specimens),
+            held_out=False,
+            remark=f"{bundle.manifest.name} does not say what it was trained on: it may know these images already",
+        )
+    unseen = tuple(image for image in specimens if image.sha256 not in seen)
+    if not unseen:
+        return Showing(
+            tuple(specimens),
+            held_out=False,
+            remark=f"{bundle.manifest.name} was trained on all of these images: the accuracy says nothing about new ones",
+        )
+    return Showing(
+        unseen,
+        held_out=True,
+        remark=f"{len(unseen)} of {len(specimens)} images, all of them kept from {bundle.manifest.name} in its training",
+    )
+
+
+def _trained_on(bundle: Bundle) -> frozenset[str]:
+    """The sha-256 of the images in the parts `train` and `validation` of the bundle's split; empty where none is given."""
+    try:
+        split = json.loads(bundle.contents[TRAINING_RECORD])["split"]
+        return frozenset(sha256 for part in ("train", "validation") for sha256 in split[part])
+    except (KeyError, TypeError, ValueError):
+        return frozenset()  # a record by another trainer: nothing is known, and the remark says so
