@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle.errors import BadBundle
+from bundle.errors import BadBundle, PlanktowError
 from bundle.manifest import Quantisation
 
+RUNTIME: Literal["ai-edge-litert", "tflite-runtime", "none"]
 try:
     from ai_edge_litert.interpreter import Interpreter
 
@@ -21,10 +22,7 @@ except ModuleNotFoundError:
 
         RUNTIME = "tflite-runtime"
     except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "neither ai-edge-litert nor tflite-runtime is installed; run: pip install planktow, or on 32-bit ARM with "
-            "Python 3.11: pip install 'planktow[tflite-runtime]'"
-        ) from None
+        RUNTIME = "none"  # said when a model is loaded: what needs no model, such as a report, works without
 
 
 class MemberModel:
@@ -34,8 +32,12 @@ class MemberModel:
     """
 
     def __init__(self, model: bytes, name: str, threads: int = 1) -> None:
-        """Loads the model's bytes; `name` begins each error message. Raises BadBundle."""
+        """Loads the model's bytes; `name` begins each error message. Raises BadBundle.
+
+        tflite-runtime does not verify what it loads and may crash on damaged bytes: compare a hash first.
+        """
         self.name = name
+        _check_runtime()
         try:
             self._interpreter: Any = Interpreter(model_content=model, num_threads=threads)
             self._interpreter.allocate_tensors()
@@ -71,6 +73,19 @@ class MemberModel:
         """What the model file itself says of its output."""
         return _quantisation(self._output)
 
+    def rehearse(self) -> None:
+        """Runs a blank batch of two. Raises BadBundle for a model that loads but cannot run, or only one image at a time."""
+        blank = np.full((2, self.side, self.side), 255, np.uint8), np.zeros((2, self.feature_count), np.float32)
+        try:
+            scores = self.scores(*blank)
+        except (ValueError, RuntimeError) as error:
+            why = " ".join(str(error).split())
+            raise BadBundle(f"{self.name}: the model loads but does not run on a batch of two ({why})") from None
+        if scores.shape != (2, self.class_count) or not np.isfinite(scores).all():
+            raise BadBundle(
+                f"{self.name}: the model's scores of a blank batch of two are not 2 x {self.class_count} numbers"
+            )
+
     def scores(self, pixels: NDArray[np.uint8], features: NDArray[np.float32]) -> NDArray[np.float32]:
         """(B, C) float32 scores of a batch: pixels (B, S, S) uint8, features (B, F) float32."""
         batch = len(pixels)
@@ -100,6 +115,19 @@ class Ensemble:
     def scores(self, pixels: NDArray[np.uint8], features: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, B, C) float32 from pixels (B, S, S) uint8 and features (B, F) float32."""
         return np.stack([member.scores(pixels, features) for member in self.members])
+
+
+def _check_runtime() -> None:
+    if RUNTIME == "none":
+        raise PlanktowError(
+            "neither ai-edge-litert nor tflite-runtime is installed; run: pip install planktow, or on 32-bit ARM with "
+            "Python 3.11: pip install 'planktow[tflite-runtime]'"
+        )
+    if RUNTIME == "tflite-runtime" and int(np.__version__.partition(".")[0]) >= 2:
+        raise PlanktowError(  # it imports, and then fails in the interpreter with a page about the C interface
+            f"tflite-runtime does not work with numpy {np.__version__}; run: pip install 'planktow[tflite-runtime]', which "
+            "brings numpy below 2 and OpenCV below 4.12"
+        )
 
 
 def _quantisation(detail: Any) -> Quantisation:

@@ -14,12 +14,10 @@ import numpy as np
 from bundle.ensemble import Ensemble, MemberModel
 from bundle.errors import BadBundle
 from bundle.labels import UNCLASSIFIED, parse_labels
-from bundle.manifest import Manifest, Member, format_manifest, parse_manifest
+from bundle.manifest import MANIFEST, Manifest, Member, format_manifest, parse_manifest
 from bundle.preprocess import Prepared, prepare
 from bundle.vote import NO_LABEL, RULES, Votes
 from bundle.whole import sha256_hex, sync_folder
-
-MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -81,11 +79,15 @@ class Bundle:
 
 
 def open_bundle(path: Path) -> Bundle:
-    """Opens the bundle folder `path`, verifying every hash, every label and that every member fits.
+    """Opens the bundle folder `path`, verifying every hash, every label and that every member fits and runs.
 
     Raises BadBundle with one line that names the file, the fault and the remedy.
     """
-    if not path.is_dir():
+    try:
+        found = path.is_dir()
+    except OSError as error:
+        raise BadBundle(f"{path}: cannot be looked at ({error.strerror}); check the path and its permissions") from None
+    if not found:
         raise BadBundle(f"{path}: not a folder; give the path of a bundle (a folder with {MANIFEST})")
     data = _read(path / MANIFEST)
     manifest = parse_manifest(data, str(path / MANIFEST))
@@ -100,19 +102,26 @@ def open_bundle(path: Path) -> Bundle:
             f"{path / manifest.labels.file}: {len(labels)} labels, the manifest says {manifest.labels.count}"
         )
     bundle = Bundle(path, sha256_hex(data), manifest, labels, contents)
-    bundle.load()  # a member that does not fit is found now, not at sea
+    for member in bundle.load().members:  # a member that does not fit or run is found now, not at sea
+        member.rehearse()
     return bundle
 
 
 def write_bundle(path: Path, manifest: Manifest, contents: Mapping[str, bytes]) -> Bundle:
     """Writes a new bundle folder whole, verified by opening it, or leaves nothing. Raises BadBundle, OSError.
 
-    contents: the bytes of every file that the manifest names. `path` must not exist: upgrading is a new folder.
+    contents: the bytes of every file that the manifest names, and no other: an opened bundle vouches for all it holds.
+    `path` must not exist: upgrading is a new folder.
     """
     if path.exists():
         raise BadBundle(f"{path}: exists already; a bundle is never changed in place, give another folder")
+    named = {entry.file for entry in manifest.hashed_files()}
+    if named != contents.keys():
+        differing = ", ".join(sorted(named ^ contents.keys()))
+        raise BadBundle(f"{path}: the manifest and the files given are not the same: {differing}")
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # of a process that had our number and was killed
     try:
         for name, data in {**contents, MANIFEST: format_manifest(manifest)}.items():
             file = partial / name
@@ -121,10 +130,13 @@ def write_bundle(path: Path, manifest: Manifest, contents: Mapping[str, bytes]) 
                 out.write(data)
                 out.flush()
                 os.fsync(out.fileno())
-        for folder in {(partial / name).parent for name in contents} | {partial}:
+        for folder in [partial, *filter(Path.is_dir, partial.rglob("*"))]:
             sync_folder(folder)
         open_bundle(partial)
         partial.rename(path)
+    except BadBundle as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise BadBundle(str(error).replace(str(partial), str(path))) from None  # the name the caller knows
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise

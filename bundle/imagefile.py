@@ -11,6 +11,8 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
+
 from bundle.errors import BadImage
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".pgm"})
@@ -21,12 +23,13 @@ class ImageFile:
     """The header of an image file that is complete as far as its own structure tells."""
 
     format: str  # "jpeg", "png", "tiff", "bmp" or "pgm"
-    width: int  # pixels
-    height: int  # pixels
+    width: int  # pixels as stored
+    height: int  # pixels as stored
+    tiff_orientation: int = 1  # 1..8, 1 is as stored; only TIFF's is told, since OpenCV turns those unasked
 
 
 def inspect(data: bytes) -> ImageFile:
-    """Reads the header of a whole file. Raises BadImage: `empty`, `not an image`, `truncated` or `corrupt`."""
+    """Reads the header of a whole file. Raises BadImage: `empty`, `not an image`, `truncated`, `corrupt`, `unsupported`."""
     if not data:
         raise BadImage("empty", "the file has no bytes")
     for name, signature, read in _FORMATS:
@@ -37,26 +40,37 @@ def inspect(data: bytes) -> ImageFile:
                 raise BadImage(
                     "truncated", f"the {name.upper()} file ends inside its header ({len(data)} bytes)"
                 ) from None
+            except BadImage as error:
+                if error.reason == "corrupt" and not any(data[-_UNWRITTEN_BYTES:]):
+                    raise BadImage(
+                        "truncated", f"the {name.upper()} file ends in zeros, as if not yet written"
+                    ) from None
+                raise
             if found is None:
                 raise BadImage("truncated", f"the {name.upper()} file ends before its image does ({len(data)} bytes)")
-            width, height = found
-            if width < 1 or height < 1:
-                raise BadImage("corrupt", f"the {name.upper()} header gives a size of {width} x {height} pixels")
-            return ImageFile(name, width, height)
+            if found.width < 1 or found.height < 1:
+                raise BadImage(
+                    "corrupt", f"the {name.upper()} header gives a size of {found.width} x {found.height} pixels"
+                )
+            return found
     raise BadImage("not an image", f"not a JPEG, PNG, TIFF, BMP or PGM file (it begins with {data[:4].hex(' ')})")
 
-
-Size = tuple[int, int]  # width, height in pixels
 
 # Markers of a JPEG that stand alone, without a length: TEM and the restarts.
 _JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD8)})
 # Start-of-frame markers: the Cx range without DHT, JPG and DAC.
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+# What ends the data of a scan: a marker that is no stuffed zero, no restart and no fill byte (ITU T.81, B.1.1.5).
+_JPEG_AFTER_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 
 
-def _jpeg(data: bytes) -> Size | None:
-    """Walks the segments to the scan; after it an end marker must follow (ITU T.81: scan data never holds FF D9)."""
-    size: Size | None = None
+def _jpeg(data: bytes) -> ImageFile | None:
+    """Walks segments and scans (a progressive file has several) to the end marker, which must be there.
+
+    A search for FF D9 would not do: a segment between two scans may hold these bytes.
+    """
+    size: tuple[int, int] | None = None  # width, height
+    scanned = False
     at = 2
     while True:
         if data[at] != 0xFF:
@@ -69,8 +83,12 @@ def _jpeg(data: bytes) -> Size | None:
             at += 2
             continue
         if marker == 0xD9:
-            raise BadImage("corrupt", "the JPEG file ends without a scan")
+            if size is None or not scanned:
+                raise BadImage("corrupt", "the JPEG file ends without a scan")
+            return ImageFile("jpeg", *size)
         (length,) = struct.unpack_from(">H", data, at + 2)
+        if length < 2:
+            raise BadImage("corrupt", f"the JPEG segment at byte {at} gives a length of {length}")
         if marker in _JPEG_FRAMES:
             height, width = struct.unpack_from(">HH", data, at + 5)
             size = (width, height)
@@ -78,45 +96,88 @@ def _jpeg(data: bytes) -> Size | None:
         if marker == 0xDA:
             if size is None:
                 raise BadImage("corrupt", "the JPEG file has a scan before its frame header")
-            return size if data.find(b"\xff\xd9", at) >= 0 else None
+            scanned = True
+            end = _JPEG_AFTER_SCAN.search(data, at)
+            if end is None:
+                return None
+            at = end.start()
 
 
-def _png(data: bytes) -> Size | None:
-    size: Size = struct.unpack_from(">II", data, 16)
-    return size if data.find(b"IEND", 33) >= 0 and len(data) >= data.rfind(b"IEND") + 8 else None
+def _png(data: bytes) -> ImageFile | None:
+    """Walks the chunks to IEND; their checksums are left to the decoder, which compares them."""
+    found: ImageFile | None = None
+    pixels = False
+    at = 8
+    while True:
+        length, kind = struct.unpack_from(">I4s", data, at)
+        if not kind.isalpha():
+            raise BadImage("corrupt", f"the PNG file has no chunk at byte {at}, where one must stand")
+        if at + 12 + length > len(data):
+            return None
+        if kind == b"IHDR":
+            if length != 13:
+                raise BadImage("corrupt", f"the PNG header has {length} bytes, not 13")
+            found = ImageFile("png", *struct.unpack_from(">II", data, at + 8))
+        if found is None:
+            raise BadImage("corrupt", "the PNG file does not begin with its header")
+        pixels = pixels or kind == b"IDAT"
+        if kind == b"IEND":
+            if not pixels:
+                raise BadImage("corrupt", "the PNG file ends without pixels")
+            return found
+        at += 12 + length
 
 
-def _bmp(data: bytes) -> Size | None:
-    (declared,) = struct.unpack_from("<I", data, 2)
-    (header,) = struct.unpack_from("<I", data, 14)
-    width, height = struct.unpack_from("<HH" if header == 12 else "<ii", data, 18)
-    return (width, abs(height)) if len(data) >= declared else None
+def _bmp(data: bytes) -> ImageFile | None:
+    """The declared file size is not asked where the rows can be reckoned: some writers leave it 0."""
+    declared, _, offset, header = struct.unpack_from("<IIII", data, 2)
+    if header == 12:
+        width, height, _, bits = struct.unpack_from("<HHHH", data, 18)
+        compression = 0
+    else:
+        width, height, _, bits, compression = struct.unpack_from("<iiHHI", data, 18)
+    height = abs(height)  # negative: stored from the top
+    if compression in (1, 2):  # run lengths: only the declared sizes tell
+        (pixels,) = struct.unpack_from("<I", data, 34)
+        needed = max(declared, offset + pixels)
+    else:
+        needed = offset + (width * bits + 31) // 32 * 4 * height
+    return ImageFile("bmp", width, height) if len(data) >= needed else None
 
 
-def _pgm(data: bytes) -> Size | None:
-    found = _PGM_HEADER.match(data)
+def _pgm(data: bytes) -> ImageFile | None:
+    found = _PGM_HEADER.match(data, 0, _PGM_HEADER_BYTES)
     if not found:
+        if len(data) < _PGM_HEADER_BYTES and _PGM_BEGINNING.fullmatch(data):
+            return None
         raise BadImage("corrupt", "the PGM header is not: P5 (or P2), width, height, maximum")
     width, height, maximum = (int(found[group]) for group in (2, 3, 4))
-    if not 1 <= maximum <= 65535:
-        raise BadImage("corrupt", f"the PGM header gives a maximum of {maximum}")
+    if maximum not in (255, 65535):  # OpenCV would hand on 12 bits as the darkest sixteenth of 16
+        raise BadImage("unsupported", f"the PGM maximum is {maximum}; write the images with 255 or 65535")
     if found[1] == b"5":
-        needed = width * height * (1 if maximum < 256 else 2)
-        return (width, height) if len(data) - found.end() >= needed else None
-    values = width * height
-    return (width, height) if len(data) - found.end() >= 2 * values - 1 else None  # at least a digit and a space each
+        values = len(data) - found.end()
+        needed = width * height * (1 if maximum == 255 else 2)
+    else:
+        text = np.frombuffer(data, np.uint8)[found.end() :]
+        digit, space = (text >= ord("0")) & (text <= ord("9")), np.isin(text, np.frombuffer(b" \t\n\v\f\r", np.uint8))
+        if not (digit | space).all():
+            raise BadImage("corrupt", "the PGM pixels are not decimal numbers")
+        values = int(np.count_nonzero(digit[:-1] & space[1:]))  # a number counts once the space behind it is there
+        needed = width * height
+    return ImageFile("pgm", width, height) if values >= needed else None
 
 
-def _tiff(data: bytes) -> Size | None:
+def _tiff(data: bytes) -> ImageFile | None:
     """Reads the first directory: the size, and whether every strip or tile lies inside the file."""
     order = "<" if data[:2] == b"II" else ">"
     (at,) = struct.unpack_from(order + "I", data, 4)
     (count,) = struct.unpack_from(order + "H", data, at)
+    struct.unpack_from(f"{12 * count}x", data, at + 2)  # the directory must be all there
     tags: dict[int, tuple[int, ...]] = {}
     for entry in range(count):
         tag, kind, values = struct.unpack_from(order + "HHI", data, at + 2 + 12 * entry)
         code = {1: "B", 3: "H", 4: "I"}.get(kind)
-        if tag in _TIFF_TAGS and code is not None:
+        if tag in _TIFF_TAGS and tag not in tags and code is not None:
             if values > len(data):
                 raise BadImage("corrupt", f"the TIFF directory gives {values} values for tag {tag}")
             form = f"{order}{values}{code}"
@@ -124,17 +185,39 @@ def _tiff(data: bytes) -> Size | None:
             if struct.calcsize(form) > 4:
                 (place,) = struct.unpack_from(order + "I", data, place)
             tags[tag] = struct.unpack_from(form, data, place)
-    if not tags.get(256) or not tags.get(257):
-        raise BadImage("corrupt", "the TIFF directory gives no width or height")
-    starts = tags.get(273, tags.get(324, ()))
-    lengths = tags.get(279, tags.get(325, ()))
-    whole = all(start + length <= len(data) for start, length in zip(starts, lengths, strict=False))
-    return (tags[256][0], tags[257][0]) if whole else None
+
+    def first(tag: int, default: int) -> int:
+        return (tags.get(tag) or (default,))[0]
+
+    width, height = first(_WIDTH, 0), first(_HEIGHT, 0)
+    starts = tags.get(_STRIPS, tags.get(_TILES, ()))
+    lengths = tags.get(_STRIP_BYTES, tags.get(_TILE_BYTES, ()))
+    if width < 1 or height < 1 or not starts or len(starts) != len(lengths):
+        raise BadImage("corrupt", "the TIFF directory does not give a size and the place of its pixels")
+    # A tile may overhang the image, but the decoder allocates it whole: a small image must not ask for a huge one.
+    if first(_TILE_WIDTH, 1) > width + _TILE_OVERHANG or first(_TILE_HEIGHT, 1) > height + _TILE_OVERHANG:
+        raise BadImage("corrupt", f"the TIFF tiles are far larger than the image of {width} x {height} pixels")
+    if first(_PHOTOMETRIC, 1) == 0 and first(_BITS, 1) > 8:  # OpenCV inverts 8 bits, as it should, and not 16
+        raise BadImage("unsupported", "the TIFF stores 16 bits with white as zero; write the images with black as zero")
+    if not all(start + length <= len(data) for start, length in zip(starts, lengths, strict=True)):
+        return None
+    orientation = first(_ORIENTATION, 1)
+    return ImageFile("tiff", width, height, orientation if 1 <= orientation <= 8 else 1)
 
 
-_TIFF_TAGS = frozenset({256, 257, 273, 279, 324, 325})  # width, height, strips and tiles: offsets and byte counts
+# A copy over a network may reserve the file's whole length first: what it has not come to yet reads as zeros.
+_UNWRITTEN_BYTES = 16
+
+_WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _ORIENTATION = 256, 257, 258, 262, 274
+_STRIPS, _STRIP_BYTES, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES = 273, 279, 322, 323, 324, 325
+_TIFF_TAGS = frozenset({_WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _ORIENTATION}) | frozenset(
+    {_STRIPS, _STRIP_BYTES, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES}
+)
+_TILE_OVERHANG = 4096  # pixels
+_PGM_HEADER_BYTES = 4096  # comments included; a bound, so that a long file of blanks costs nothing
 _PGM_HEADER = re.compile(rb"P([25])(?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})\s")
-_FORMATS: tuple[tuple[str, re.Pattern[bytes], Callable[[bytes], Size | None]], ...] = (
+_PGM_BEGINNING = re.compile(rb"P[25](?:[\s\d]|#[^\n]*(?:\n|\Z))*")
+_FORMATS: tuple[tuple[str, re.Pattern[bytes], Callable[[bytes], ImageFile | None]], ...] = (
     ("jpeg", re.compile(rb"\xff\xd8\xff"), _jpeg),
     ("png", re.compile(rb"\x89PNG\r\n\x1a\n"), _png),
     ("tiff", re.compile(rb"II\*\x00|MM\x00\*"), _tiff),

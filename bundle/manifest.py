@@ -6,6 +6,7 @@ import dataclasses
 import json
 import re
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
@@ -14,6 +15,7 @@ from bundle.preprocess import FEATURES, InputSpec
 from bundle.settings import settings_from
 from bundle.whole import json_bytes
 
+MANIFEST = "manifest.json"
 SCHEMA_VERSION = 1
 RULE_NAMES = ("hard", "soft")
 TIE = "mean_score"
@@ -102,6 +104,10 @@ class Manifest:
     records: tuple[HashedFile, ...]  # training.json and validation.json
 
     def __post_init__(self) -> None:
+        if not self.name.strip() or not self.name.isprintable():
+            raise BadBundle(f"the name is {self.name!r}; it must be printable and not empty")
+        if not _is_utc(self.created):
+            raise BadBundle(f"created is {self.created!r}; it must be a time in UTC such as 2026-11-23T00:00:00Z")
         if not self.members:
             raise BadBundle("the manifest names no members")
         if not 1 <= self.vote.min_votes <= len(self.members):
@@ -129,8 +135,8 @@ class Manifest:
 def parse_manifest(data: bytes, where: str) -> Manifest:
     """The manifest in `data`. Raises BadBundle, beginning with `where`, for anything that is not exactly one."""
     try:
-        table: Any = json.loads(data)
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        table: Any = json.loads(data, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:  # ValueError: not UTF-8, not JSON, NaN, a number of 5,000 digits
         raise BadBundle(f"{where}: not valid JSON ({error}); copy the bundle anew") from None
     if not isinstance(table, dict):
         raise BadBundle(f"{where}: not a JSON object; copy the bundle anew")
@@ -141,8 +147,6 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
         return settings_from(table, Manifest, where)
     except BadConfig as error:
         raise BadBundle(str(error)) from None
-    except BadBundle as error:
-        raise BadBundle(f"{where}: {error}") from None
 
 
 def format_manifest(manifest: Manifest) -> bytes:
@@ -152,7 +156,21 @@ def format_manifest(manifest: Manifest) -> bytes:
 
 def _check_file(file: str, sha256: str) -> None:
     path = PurePosixPath(file)
-    if not file or path.is_absolute() or ".." in path.parts or "\\" in file:
-        raise BadBundle(f"'{file}' is not a path inside the bundle")
+    plain = (
+        file.isprintable() and "\\" not in file and path.parts and str(path) == file
+    )  # no //, no ./, no / at the end
+    if not plain or path.is_absolute() or ".." in path.parts or file == MANIFEST:
+        raise BadBundle(f"{file!r} is not a path inside the bundle")
     if not re.fullmatch(r"[0-9a-f]{64}", sha256):
-        raise BadBundle(f"the sha256 of '{file}' is not 64 hexadecimal digits")
+        raise BadBundle(f"the sha256 of {file!r} is not 64 lower-case hexadecimal digits")
+
+
+def _is_utc(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).utcoffset() == timedelta(0)
+    except ValueError:
+        return False
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON number")

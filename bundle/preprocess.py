@@ -6,8 +6,9 @@ models is uint8 pixels and raw features; scaling both is the models' first layer
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -19,9 +20,7 @@ from bundle.imagefile import inspect
 Pixels = NDArray[np.uint8]
 
 MAX_IMAGE_PIXELS = 64_000_000  # an 8k x 8k frame; a header that asks for more is refused before anything is allocated
-INK_STEP = (
-    26  # grey levels darker than the background that count as ink: a tenth of the range, above the sensor's noise
-)
+INK_STEP = 26  # grey levels darker than the background that count as ink: a tenth of the range, above sensor noise
 
 cv2.setNumThreads(1)  # a resize of a small image gains nothing from threads, and they would fight the interpreters
 
@@ -87,7 +86,7 @@ def prepare(data: bytes, spec: InputSpec) -> Prepared:
 def decode(data: bytes, max_image_pixels: int = MAX_IMAGE_PIXELS) -> Pixels:
     """(H, W) uint8 grey from the bytes of a JPEG, PNG, TIFF, BMP or PGM file.
 
-    Colour becomes luma, 16 bits are scaled by 1/257, a rotation tag is ignored (training saw the pixels as stored).
+    Colour becomes luma, 16 bits are scaled by 1/257 and rounded, an orientation tag is ignored: pixels as stored.
     Raises BadImage with a reason: empty, not an image, truncated, corrupt, too large, unsupported.
     """
     header = inspect(data)
@@ -100,14 +99,32 @@ def decode(data: bytes, max_image_pixels: int = MAX_IMAGE_PIXELS) -> Pixels:
     try:
         decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     except cv2.error as error:
-        raise BadImage("corrupt", f"OpenCV cannot decode the {header.format.upper()} file: {error.err}") from None
+        why = " ".join(str(error.err).split())  # some span lines
+        raise BadImage("corrupt", f"OpenCV cannot decode the {header.format.upper()} file: {why}") from None
     if decoded is None:
         raise BadImage("corrupt", f"OpenCV cannot decode the {header.format.upper()} file")
-    if decoded.dtype == np.uint16:
-        decoded = np.rint(decoded / np.float32(257)).astype(np.uint8)
-    if decoded.dtype != np.uint8:
+    if decoded.dtype not in (np.uint8, np.uint16):
         raise BadImage("unsupported", f"{decoded.dtype} pixels; write the images with 8 or 16 bits a pixel")
-    return decoded.astype(np.uint8, copy=False)
+    if decoded.dtype == np.uint16:
+        decoded = cv2.convertScaleAbs(decoded, alpha=1 / 257)  # 65535 -> 255, without floats of the image's size
+    decoded = _AS_STORED[header.tiff_orientation](decoded)
+    if decoded.shape != (header.height, header.width):
+        raise BadImage("corrupt", f"decodes to the shape {decoded.shape}, not {header.width} x {header.height} pixels")
+    return np.ascontiguousarray(decoded, np.uint8)
+
+
+# OpenCV turns a TIFF by its orientation tag even with IMREAD_IGNORE_ORIENTATION (4.11 to 5.0). These turn it back: tag
+# value to the inverse of what TIFF 6.0, section 8, asks a viewer to do.
+_AS_STORED: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
+    1: lambda image: image,
+    2: lambda image: image[:, ::-1],
+    3: lambda image: image[::-1, ::-1],
+    4: lambda image: image[::-1],
+    5: lambda image: image.T,
+    6: lambda image: image.T[::-1],
+    7: lambda image: image.T[::-1, ::-1],
+    8: lambda image: image.T[:, ::-1],
+}
 
 
 def border_median(grey: Pixels) -> int:

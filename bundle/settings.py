@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bundle.errors import BadConfig
+from bundle.errors import BadBundle, BadConfig
 
 T = TypeVar("T")
 
@@ -30,7 +30,7 @@ def read_settings(path: Path, into: type[T]) -> T:
         raise BadConfig(f"{path}: cannot be read ({error}); it must be a readable UTF-8 text file") from None
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # TOMLDecodeError is one; so is a number of 5,000 digits
         raise BadConfig(f"{path}: not valid TOML: {error}") from None
     return settings_from(table, into, str(path))
 
@@ -44,7 +44,7 @@ def settings_from(table: Mapping[str, Any], into: type[T], where: str) -> T:
         if key not in fields:
             near = difflib.get_close_matches(key, fields, n=1, cutoff=0.5)
             remedy = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(fields)}"
-            raise BadConfig(f"{where}: unknown key '{key}'; {remedy}")
+            raise BadConfig(f"{where}: unknown key {key!r}; {remedy}")
     values = {}
     for name, field in fields.items():
         if name in table:
@@ -53,7 +53,7 @@ def settings_from(table: Mapping[str, Any], into: type[T], where: str) -> T:
             raise BadConfig(f"{where}: missing key '{name}' ({_spelled(hints[name])}); add it")
     try:
         return into(**values)
-    except BadConfig as error:
+    except (BadConfig, BadBundle) as error:  # BadBundle: a part of the manifest may stand in a configuration too
         raise BadConfig(f"{where}: {error}") from None
 
 
@@ -72,7 +72,7 @@ def _converted(value: Any, hint: Any, where: str) -> Any:
     elif dataclasses.is_dataclass(hint) and isinstance(hint, type):
         if isinstance(value, dict):
             return settings_from(value, hint, where)
-    elif hint is float and type(value) is int:
+    elif hint is float and type(value) is int and abs(value) < 2**1023:
         return float(value)
     elif hint is Path and isinstance(value, str):
         return Path(value)

@@ -39,7 +39,7 @@ def hard_vote(scores: NDArray[np.float32], min_votes: int = 1) -> Votes:
     batch = scores.shape[1]
     offset = np.arange(batch) * class_count
     tally = np.bincount((ballots(scores) + offset).ravel(), minlength=batch * class_count).reshape(batch, class_count)
-    mean = scores.mean(axis=0, dtype=np.float32)  # (B, C)
+    mean = _mean(scores)  # (B, C)
     tied_at_top = tally == tally.max(axis=1, keepdims=True)
     winner = np.where(tied_at_top, mean, -np.inf).argmax(axis=1)
     return _votes(winner, tally, mean, min_votes)
@@ -52,13 +52,19 @@ def soft_vote(scores: NDArray[np.float32], min_votes: int = 1) -> Votes:
     asks for at least so many, as in `hard_vote`.
     """
     class_count = _checked(scores, min_votes)
-    mean = scores.mean(axis=0, dtype=np.float32)
+    mean = _mean(scores)
     winner = mean.argmax(axis=1)
     tally = (ballots(scores)[:, :, None] == np.arange(class_count)).sum(axis=0)
     return _votes(winner, tally, mean, min_votes)
 
 
 RULES = {"hard": hard_vote, "soft": soft_vote}
+
+
+def _mean(scores: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Over the members, in float64 and then rounded: a float32 sum would depend on the order of the members."""
+    mean: NDArray[np.float32] = scores.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return mean
 
 
 def _checked(scores: NDArray[np.float32], min_votes: int) -> int:
