@@ -25,6 +25,13 @@ def parse_width(text: str) -> int:
     return seconds * SECOND_NS
 
 
+def width_text(width_ns: int) -> str:
+    """A bin's width as `parse_width` reads it, in the largest unit that is whole: 1h, 90m."""
+    seconds = width_ns // SECOND_NS
+    unit = max((unit for unit in _UNIT_SECONDS if seconds % _UNIT_SECONDS[unit] == 0), key=_UNIT_SECONDS.__getitem__)
+    return f"{seconds // _UNIT_SECONDS[unit]}{unit}"
+
+
 def bin_start(instant_ns: int, width_ns: int) -> int:
     """The start of the bin [start, start + width) that holds the instant.
 

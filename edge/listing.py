@@ -90,9 +90,10 @@ def scores_lines(scores: Scores) -> Text:
     """The three figures, and over what."""
     unclassified = f", of which {scores.unclassified} unclassified" if scores.unclassified else ""
     classes = sum(1 for each in scores.classes.values() if each.images)
+    low, high = scores.accuracy_interval
     return Text(
-        f"accuracy           {scores.accuracy:6.1%}   {scores.right} right of {scores.images} images; "
-        f"{scores.images - scores.right} wrong{unclassified}\n"
+        f"accuracy           {scores.accuracy:6.1%}   {scores.right} right of {scores.images} images "
+        f"(95 % interval {low:.1%} to {high:.1%}); {scores.images - scores.right} wrong{unclassified}\n"
         f"balanced accuracy  {scores.balanced_accuracy:6.1%}   mean recall of the {classes} classes in the folder\n"
         f"macro-F1           {scores.macro_f1:6.1%}   mean F1 of the {len(scores.classes)} classes in folder or verdicts"
     )
@@ -128,7 +129,7 @@ def _count_rows(bundle: Bundle, judged: Sequence[Judged]) -> RenderableType:
     for label, images in counts.most_common():
         rows.add_row(label, str(images), f"{images / counts.total():.1%}")
     absent = sum(1 for label in bundle.labels if label not in counts)
-    rows.caption = f"{absent} more labels were not found" if absent else None
+    rows.caption = f"labels not found: {absent}" if absent else None
     return rows
 
 
@@ -162,6 +163,7 @@ def _scores_table(scores: Scores) -> dict[str, Any]:
         "right": scores.right,
         "unclassified": scores.unclassified,
         "accuracy": round(scores.accuracy, 6),
+        "accuracy_interval": [round(bound, 6) for bound in scores.accuracy_interval],
         "balanced_accuracy": round(scores.balanced_accuracy, 6),
         "macro_f1": round(scores.macro_f1, 6),
         "classes": {

@@ -26,12 +26,15 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from bundle.labels import UNCLASSIFIED
 from bundle.whole import json_bytes
-from edge.bins import utc_text
+from edge.bins import SECOND_NS, utc_text, width_text
 from edge.counts import Bin, Counts
 from edge.screen import table, to_text
 
-WIDE_LABELS = 6  # the table has a column for each of at most so many labels; the rest are joined as `others`
+LABEL_COLUMNS = (
+    66  # of a screen's 100, for the labels of the table by time; those that do not fit are joined as `others`
+)
 
 
 def report_csv(counts: Counts) -> str:
@@ -96,7 +99,7 @@ def accounting_lines(counts: Counts) -> Text:
         lines.append("rejected: " + ", ".join(f"{reason} {images}" for reason, images in counts.rejects.items()))
     lines.append(f"duplicates, counted once: {accounting.duplicates}")
     for bundle, share in counts.by_bundle:
-        lines.append(f"counted by {bundle.name}: {sum(share.values())}  (digest {bundle.digest})")
+        lines.append(f"counted by {bundle.name}: {sum(share.values())}  (digest {bundle.digest[:12]}…)")
     return Text("\n".join(lines))
 
 
@@ -115,30 +118,42 @@ def _totals(counts: Counts, ranked: list[str]) -> Table:
     whole = sum(counts.totals.values())
     for label in ranked:
         rows.add_row(label, str(counts.totals[label]), f"{counts.totals[label] / whole:.1%}")
-    absent = len(counts.totals) - len(ranked)
-    rows.caption = f"{absent} more labels were not found" if absent else None
+    absent = sum(1 for label, images in counts.totals.items() if not images and label != UNCLASSIFIED)
+    rows.caption = f"labels not found: {absent}" if absent else None
     return rows
 
 
 def _bins(counts: Counts, ranked: list[str]) -> Table:
-    shown, rest = ranked[:WIDE_LABELS], ranked[WIDE_LABELS:]
-    rows = table("By capture time, UTC")
-    rows.add_column("from")
-    rows.add_column("to (not in)")
+    shown = _that_fit(ranked)
+    rest = ranked[len(shown) :]
+    width_ns = counts.bins[0].end_ns - counts.bins[0].start_ns
+    rows = table(f"By capture time, UTC, bins of {width_text(width_ns)}")
+    rows.add_column("from", no_wrap=True)
     for label in shown:
         rows.add_column(label, justify="right", overflow="fold")
     if rest:
-        rows.add_column(f"{len(rest)} others", justify="right")
-    rows.add_column("all", justify="right")
+        rows.add_column(f"{len(rest)} others", justify="right", no_wrap=True)
+    rows.add_column("all", justify="right", no_wrap=True)
     for each in counts.bins:
         row = [str(each.counts.get(label, "")) for label in shown]
         row += [str(sum(each.counts.get(label, 0) for label in rest))] if rest else []
-        rows.add_row(_short(each.start_ns), _short(each.end_ns), *row, str(sum(each.counts.values())))
+        start = utc_text(each.start_ns).replace("T", " ").removesuffix("Z")
+        rows.add_row(
+            start if width_ns % (60 * SECOND_NS) else start.removesuffix(":00"), *row, str(sum(each.counts.values()))
+        )
     return rows
 
 
-def _short(instant_ns: int) -> str:
-    return utc_text(instant_ns).replace("T", " ").removesuffix("Z").removesuffix(":00")
+def _that_fit(ranked: list[str]) -> list[str]:
+    """As many of the most frequent labels as fit side by side, at least one."""
+    used = 0
+    shown: list[str] = []
+    for label in ranked:
+        used += len(label) + 3
+        if shown and used > LABEL_COLUMNS:
+            break
+        shown.append(label)
+    return shown
 
 
 def _bundle_names(each: Bin) -> str:

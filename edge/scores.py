@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from math import sqrt
 
 from bundle.errors import BadData
 from bundle.labels import UNCLASSIFIED
+
+Z95 = 1.959964  # the normal distribution's 97.5 % point
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,14 @@ class Scores:
     def accuracy(self) -> float:
         """Share of the images whose verdict is their class, 0..1."""
         return self.right / self.images
+
+    @property
+    def accuracy_interval(self) -> tuple[float, float]:
+        """The accuracy's 95 % confidence interval, each bound 0..1 (Wilson 1927): what so many images can tell."""
+        n, z = self.images, Z95
+        middle = (self.accuracy + z * z / (2 * n)) / (1 + z * z / n)
+        reach = z / (1 + z * z / n) * sqrt(self.accuracy * (1 - self.accuracy) / n + z * z / (4 * n * n))
+        return max(0.0, middle - reach), min(1.0, middle + reach)
 
     @property
     def balanced_accuracy(self) -> float:

@@ -19,7 +19,14 @@ TEXT_WIDTH = 100  # columns, where no terminal says otherwise
 
 def table(title: str) -> Table:
     """An empty table in our one style."""
-    return Table(box=SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", caption_justify="left")
+    return Table(
+        box=SIMPLE_HEAD,
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        caption_justify="left",
+        min_width=len(title),  # a title wraps at the table's width
+    )
 
 
 def to_text(renderable: RenderableType, width: int = TEXT_WIDTH) -> str:

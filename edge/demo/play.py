@@ -47,7 +47,7 @@ def run_demo(bundle: Bundle, showing: Showing, folder: Path | None, seconds: flo
     drops = plan(showing.specimens)
     expected = expect(drops, lambda data: _fault(bundle, data))
     _say(f"{showing.remark}.")
-    _say(f"The camera writes {len(drops)} files to {stage.capture} in about {seconds:.0f} s; the daemon counts them.")
+    _say(f"The camera writes {len(drops)} files in about {seconds:.0f} s to {stage.capture}")
     with running(stage) as process:
         counts, took = _watch(stage, drops, expected, seconds, lambda: check_alive(process, stage))
         status = stop(process)
@@ -130,8 +130,10 @@ def _summary(
     lines = []
     if scores:
         caveat = "" if showing.held_out else "; it may have been trained on them"
+        low, high = scores.accuracy_interval
         lines.append(
-            f"accuracy {scores.accuracy:.1%}: {scores.right} right of {scores.images} images with a known taxon{caveat}"
+            f"accuracy {scores.accuracy:.1%}: {scores.right} right of {scores.images} images with a known taxon "
+            f"(95 % interval {low:.0%} to {high:.0%}){caveat}"
         )
     else:
         lines.append("accuracy: not known, for the folders do not name labels of the bundle")
