@@ -13,6 +13,7 @@ import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
+from typing import BinaryIO
 
 from bundle.errors import BadConfig
 from bundle.folder import Bundle
@@ -47,7 +48,7 @@ def open_ledger(path: Path) -> Ledger:
             connection.close()
             raise
     except BaseException:
-        os.close(lock)
+        lock.close()
         raise
     return Ledger(connection, lock)
 
@@ -74,15 +75,19 @@ def open_ledger_readonly(path: Path) -> sqlite3.Connection:
 class Ledger:
     """The writer's side; a context manager. One thread."""
 
-    def __init__(self, connection: sqlite3.Connection, lock: int) -> None:
-        self._connection, self._lock_descriptor = connection, lock
+    def __init__(self, connection: sqlite3.Connection, lock: BinaryIO) -> None:
+        self._connection, self._lock = connection, lock
 
     def __enter__(self) -> Ledger:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Lets go of the file; another may then write it."""
         self._connection.close()
-        os.close(self._lock_descriptor)
+        self._lock.close()
 
     def bundle_id(self, bundle: Bundle, now_ns: int) -> int:
         """The ledger's number for this bundle, given to it now if it is new here."""
@@ -288,19 +293,19 @@ def _check(connection: sqlite3.Connection, path: Path, writer: bool) -> None:
         raise BadConfig(f"{path}: of an older Planktow; `planktow-edge run` brings it up to date when it starts")
 
 
-def _lock(path: Path) -> int:
-    """An open descriptor that holds the lock beside the ledger; the system frees it whatever becomes of us."""
+def _lock(path: Path) -> BinaryIO:
+    """An open file that holds the lock beside the ledger; the system frees it whatever becomes of us."""
     file = path.with_name(path.name + ".lock")
     try:
-        descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        lock = os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), "r+b", buffering=0)
     except OSError as error:
         raise BadConfig(f"{file}: cannot be opened ({error.strerror}); allow this user to write there") from None
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = os.read(descriptor, 20).decode("ascii", "replace").strip()
-        os.close(descriptor)
+        holder = lock.read(20).decode("ascii", "replace").strip()
+        lock.close()
         raise BadConfig(f"{path}: in use by another planktow-edge (process {holder}); stop that one first") from None
-    os.ftruncate(descriptor, 0)
-    os.write(descriptor, f"{os.getpid()}\n".encode())
-    return descriptor
+    lock.truncate(0)
+    lock.write(f"{os.getpid()}\n".encode())
+    return lock
