@@ -172,19 +172,20 @@ def _tiff(data: bytes) -> ImageFile | None:
     order = "<" if data[:2] == b"II" else ">"
     (at,) = struct.unpack_from(order + "I", data, 4)
     (count,) = struct.unpack_from(order + "H", data, at)
-    struct.unpack_from(f"{12 * count}x", data, at + 2)  # the directory must be all there
+    struct.unpack_from(f"{12 * count + 4}x", data, at + 2)  # the directory must be all there, the next one's place too
     tags: dict[int, tuple[int, ...]] = {}
     for entry in range(count):
         tag, kind, values = struct.unpack_from(order + "HHI", data, at + 2 + 12 * entry)
+        if tag == 0:
+            raise BadImage("corrupt", f"the TIFF directory's entry {entry} is empty")
+        place = at + 2 + 12 * entry + 8
+        if values * _TIFF_VALUE_BYTES.get(kind, 0) > 4:
+            (place,) = struct.unpack_from(order + "I", data, place)
+        if place + values * _TIFF_VALUE_BYTES.get(kind, 0) > len(data):
+            return None
         code = {1: "B", 3: "H", 4: "I"}.get(kind)
         if tag in _TIFF_TAGS and tag not in tags and code is not None:
-            if values > len(data):
-                raise BadImage("corrupt", f"the TIFF directory gives {values} values for tag {tag}")
-            form = f"{order}{values}{code}"
-            place = at + 2 + 12 * entry + 8
-            if struct.calcsize(form) > 4:
-                (place,) = struct.unpack_from(order + "I", data, place)
-            tags[tag] = struct.unpack_from(form, data, place)
+            tags[tag] = struct.unpack_from(f"{order}{values}{code}", data, place)
 
     def first(tag: int, default: int) -> int:
         return (tags.get(tag) or (default,))[0]
@@ -192,7 +193,8 @@ def _tiff(data: bytes) -> ImageFile | None:
     width, height = first(_WIDTH, 0), first(_HEIGHT, 0)
     starts = tags.get(_STRIPS, tags.get(_TILES, ()))
     lengths = tags.get(_STRIP_BYTES, tags.get(_TILE_BYTES, ()))
-    if width < 1 or height < 1 or not starts or len(starts) != len(lengths):
+    placed = bool(starts) and len(starts) == len(lengths) and min(starts) >= 8 and min(lengths) >= 1
+    if width < 1 or height < 1 or not placed:
         raise BadImage("corrupt", "the TIFF directory does not give a size and the place of its pixels")
     # A tile may overhang the image, but the decoder allocates it whole: a small image must not ask for a huge one.
     if first(_TILE_WIDTH, 1) > width + _TILE_OVERHANG or first(_TILE_HEIGHT, 1) > height + _TILE_OVERHANG:
@@ -213,6 +215,7 @@ _STRIPS, _STRIP_BYTES, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES = 273, 279
 _TIFF_TAGS = frozenset({_WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _ORIENTATION}) | frozenset(
     {_STRIPS, _STRIP_BYTES, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES}
 )
+_TIFF_VALUE_BYTES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8}  # by the entry's type
 _TILE_OVERHANG = 4096  # pixels
 _PGM_HEADER_BYTES = 4096  # comments included; a bound, so that a long file of blanks costs nothing
 _PGM_HEADER = re.compile(rb"P([25])(?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})(?:\s|#[^\n]*\n)+(\d{1,9})\s")
