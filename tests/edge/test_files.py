@@ -23,8 +23,22 @@ def test_names_with_an_image_suffix_are_images(name):
 
 @pytest.mark.parametrize(
     "name",
-    ["a.txt", "a", "png", ".png", ".a.png", "a.png~", "a.png.part", "a.png.tmp", "a.png.partial", "a.png.", "a.gif"]
-    + ["x/.a.png", ".trash/a.png", "x/.y/a.png", ""],
+    [
+        "a.txt",
+        "a",
+        "png",
+        ".png",
+        ".a.png",
+        "a.png~",
+        "a.png.part",
+        "a.png.tmp",
+        "a.png.partial",
+        "a.png.",
+        "a.gif",
+        "x/.a.png",
+        ".bin/a.png",
+        "x/.y/a.png",
+    ],
 )
 def test_hidden_and_temporary_names_are_not(name):
     assert not is_image_name(name)

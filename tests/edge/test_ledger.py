@@ -11,7 +11,7 @@ import pytest
 
 from bundle.errors import BadConfig
 from edge.files import Found
-from edge.ledger import Ledger, open_ledger, open_ledger_readonly
+from edge.ledger import open_ledger, open_ledger_readonly
 from edge.migrations import APPLICATION_ID, MIGRATIONS, migrate
 from edge.outcome import Again, Counted, Rejected, Unread
 
@@ -235,7 +235,7 @@ def test_a_vanished_file_that_is_back_as_it_was_waits_again(ledger, rows):
     assert accounting(rows) == (1, 0, 0, 1, 0)
 
 
-def test_a_waiting_file_that_was_renamed_is_not_lost(ledger, rows):
+def test_a_waiting_file_that_was_renamed_is_not_lost(ledger):
     ledger.note([file("a.png", 10, 5), file("b.png", 10, 5)], NOW)
     assert ledger.vanish(["a.png"]) == 0
     assert ledger.waiting_paths() == ["b.png"]
@@ -394,7 +394,8 @@ def test_a_migration_that_fails_leaves_neither_its_work_nor_its_record(tmp_path)
         assert connection.execute("SELECT version FROM migration").fetchall() == [(1,)]
 
 
-def test_the_first_schema_is_what_readers_were_promised(ledger: Ledger, rows):
+@pytest.mark.usefixtures("ledger")
+def test_the_first_schema_is_what_readers_were_promised(rows):
     columns = {
         table: [name for (name,) in rows("SELECT name FROM pragma_table_info(?)", table)]
         for table in ("bundle", "image", "sighting", "verdict", "accounting")
