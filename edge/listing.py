@@ -35,7 +35,7 @@ def judged_csv(bundle: Bundle, judged: Sequence[Judged]) -> str:
     writer.writerow(("path", "truth", "label", "votes", "members", "score", "reason", "detail"))
     for each in judged:
         verdict = (each.label, each.votes, members, f"{each.score:.4f}") if each.label else ("", "", "", "")
-        writer.writerow((each.path, each.truth or "", *verdict, each.reason or "", each.detail or ""))
+        writer.writerow((each.name, each.truth or "", *verdict, each.reason or "", each.detail or ""))
     return text.getvalue()
 
 
@@ -53,7 +53,7 @@ def judged_json(bundle: Bundle, judged: Sequence[Judged], scores: Scores | None)
         "scores": scores and _scores_table(scores),
         "images": [
             {
-                "path": str(each.path),
+                "path": each.name,
                 "truth": each.truth,
                 "label": each.label,
                 "votes": each.votes,
@@ -63,7 +63,7 @@ def judged_json(bundle: Bundle, judged: Sequence[Judged], scores: Scores | None)
             if each.label
         ],
         "rejects": [
-            {"path": str(each.path), "truth": each.truth, "reason": each.reason, "detail": each.detail}
+            {"path": each.name, "truth": each.truth, "reason": each.reason, "detail": each.detail}
             for each in judged
             if each.reason
         ],
@@ -114,9 +114,9 @@ def _rows(bundle: Bundle, judged: Sequence[Judged]) -> RenderableType:
     rows.add_column("score", justify="right")
     for each in judged:
         if each.label:
-            rows.add_row(str(each.path), each.label, f"{each.votes}/{members}", f"{each.score:.2f}")
+            rows.add_row(each.name, each.label, f"{each.votes}/{members}", f"{each.score:.2f}")
         else:
-            rows.add_row(str(each.path), f"rejected: {each.reason}")
+            rows.add_row(each.name, f"rejected: {each.reason}")
     return rows
 
 
@@ -151,7 +151,7 @@ def _class_scores(scores: Scores) -> RenderableType:
 def _reject_lines(judged: Sequence[Judged]) -> Text:
     rejects = [each for each in judged if each.reason]
     lines = [files_line(judged)]
-    lines += [f"  {each.path}: {each.reason}: {each.detail}" for each in rejects[:SHOWN_REJECTS]]
+    lines += [f"  {each.name}: {each.reason}: {each.detail}" for each in rejects[:SHOWN_REJECTS]]
     if len(rejects) > SHOWN_REJECTS:
         lines.append(f"  … and {len(rejects) - SHOWN_REJECTS} more")
     return Text("\n".join(lines))

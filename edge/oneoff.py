@@ -38,6 +38,11 @@ class Judged:
     reason: str | None = None
     detail: str | None = None
 
+    @property
+    def name(self) -> str:
+        r"""The path as text for any output: bytes that are not UTF-8 (a name from a Latin-1 system) become \xNN."""
+        return os.fsencode(self.path).decode("utf-8", "backslashreplace")
+
 
 def find_targets(paths: Sequence[Path], truth: bool) -> list[Target]:
     """The files named, and all images in the folders named and below, in order of name; each once.
