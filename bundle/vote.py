@@ -48,8 +48,8 @@ def hard_vote(scores: NDArray[np.float32], min_votes: int = 1) -> Votes:
 def soft_vote(scores: NDArray[np.float32], min_votes: int = 1) -> Votes:
     """The class with the highest mean score, whatever the ballots; equal means go to the lower index.
 
-    scores: (N, B, C) float32. `votes` counts the members whose ballot was that class (it may be 0), and `min_votes`
-    asks for at least so many, as in `hard_vote`.
+    scores: (N, B, C) float32. `votes` counts the members whose ballot was that class, and `min_votes` asks for at
+    least so many, as in `hard_vote`: a class that nobody's ballot names (0 votes) is always NO_LABEL.
     """
     class_count = _checked(scores, min_votes)
     mean = _mean(scores)

@@ -1,0 +1,256 @@
+"""What a member sees, checked against numbers worked out by hand and against bits that must never change unnoticed."""
+
+import hashlib
+import math
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bundle.errors import BadBundle, BadImage
+from bundle.preprocess import FEATURES, INK_STEP, InputSpec, border_median, decode, features, fit, prepare
+from tests.bundle.rendered import every_format, file_of, organism, pattern, tiff
+
+WHITE = InputSpec(side=16)
+
+
+def prepared_png(image, spec=WHITE):
+    return prepare(file_of(".png", image), spec)
+
+
+# ---- decoding
+
+
+def test_sixteen_bits_become_eight_by_rounding_a_257th():
+    every = np.arange(65536, dtype=np.uint16).reshape(256, 256)
+    expected = ((every.astype(np.uint32) + 128) // 257).astype(np.uint8)  # no 16-bit value lies half way: 257 is odd
+    for name, data in {
+        "png": file_of(".png", every),
+        "tiff": file_of(".tiff", every),
+        "pgm": file_of(".pgm", every),
+    }.items():
+        assert np.array_equal(decode(data), expected), name
+    assert np.array_equal(decode(tiff(every, order=">")), expected)
+
+
+@pytest.mark.parametrize(("suffix", "green"), [(".png", 149), (".bmp", 150), (".tiff", 150)])
+def test_colour_becomes_luma_to_within_the_rounding_of_the_decoder(suffix, green):
+    # 0.587 x 255 = 149.7: libpng cuts it, OpenCV rounds it. Both did so in every version tried.
+    blue_green_red = np.zeros((1, 4, 3), np.uint8)
+    blue_green_red[0, 1, 0] = blue_green_red[0, 2, 1] = blue_green_red[0, 3, 2] = 255
+    assert decode(file_of(suffix, blue_green_red)).tolist() == [[0, 29, green, 76]]
+
+
+def test_a_grey_image_stored_in_colour_or_with_transparency_keeps_its_greys():
+    grey = pattern(9, 14)
+    assert np.array_equal(decode(file_of(".png", np.dstack([grey] * 3))), grey)
+    assert np.array_equal(decode(file_of(".png", np.dstack([grey] * 3 + [255 - grey]))), grey)
+    assert np.array_equal(decode(file_of(".bmp", np.dstack([grey] * 3))), grey)
+
+
+def test_a_float_tiff_is_refused_as_unsupported():
+    with pytest.raises(BadImage) as caught:
+        prepare(tiff(pattern(4, 4).astype(np.float32)), WHITE)
+    assert caught.value.reason == "unsupported"
+    assert str(caught.value) == "float32 pixels; write the images with 8 or 16 bits a pixel"
+
+
+# ---- background
+
+
+@pytest.mark.parametrize(
+    ("image", "median"),
+    [
+        ([[7]], 7),  # the one pixel is top, bottom, left and right
+        ([[1, 2, 3, 4]], 2),  # each twice, the ends twice more: 1 1 1 1 2 2 3 3 4 4 4 4
+        ([[9, 9, 9], [9, 0, 9], [9, 9, 9]], 9),  # the middle does not count
+        ([[10, 20], [30, 40]], 20),  # an even number of pixels: the lower of the two middle ones
+        ([[0, 0, 0], [5, 5, 5], [255, 255, 255]], 5),  # the corners twice: four 0, two 5, four 255
+    ],
+)
+def test_the_background_is_the_lower_median_of_the_border(image, median):
+    assert border_median(np.array(image, np.uint8)) == median
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 6), st.integers(1, 6), st.randoms(use_true_random=False))
+def test_the_background_agrees_with_sorting(height, width, random):
+    image = np.array([[random.randrange(256) for _ in range(width)] for _ in range(height)], np.uint8)
+    ring = sorted([*image[0].tolist(), *image[-1].tolist(), *image[:, 0].tolist(), *image[:, -1].tolist()])
+    assert border_median(image) == ring[(len(ring) + 1) // 2 - 1]
+
+
+# ---- fitting
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "box"),  # box: top, left, height, width of the image in the square of 16
+    [
+        (64, 64, (0, 0, 16, 16)),
+        (16, 16, (0, 0, 16, 16)),
+        (32, 64, (4, 0, 8, 16)),
+        (64, 32, (0, 4, 16, 8)),
+        (8, 4, (0, 4, 16, 8)),  # a small image is enlarged
+        (1, 1, (0, 0, 16, 16)),
+        (1, 4, (6, 0, 4, 16)),
+        (4, 1, (0, 6, 16, 4)),
+        (1, 64, (7, 0, 1, 16)),  # a quarter of a pixel high: one all the same
+        (1, 1000, (7, 0, 1, 16)),
+        (1000, 1, (0, 7, 16, 1)),
+        (5, 32, (7, 0, 2, 16)),  # 2.5 rounds to the even 2, and 14 left over go 7 above, 7 below
+        (7, 32, (6, 0, 4, 16)),  # 3.5 rounds to the even 4
+        (6, 32, (6, 0, 3, 16)),  # an odd rest: the smaller half above
+        (32, 6, (0, 6, 16, 3)),
+    ],
+)
+def test_an_image_keeps_its_aspect_and_lies_in_the_middle(height, width, box):
+    top, left, box_height, box_width = box
+    expected = np.full((16, 16), 255, np.uint8)
+    expected[top : top + box_height, left : left + box_width] = 100
+    assert np.array_equal(fit(np.full((height, width), 100, np.uint8), WHITE, background=200), expected)
+    on_border = np.where(expected == 255, 200, expected)
+    assert np.array_equal(fit(np.full((height, width), 100, np.uint8), InputSpec(16, pad="border"), 200), on_border)
+
+
+def test_shrinking_averages_whole_areas():
+    image = np.array([[0, 100], [50, 250]], np.uint8).repeat(8, axis=0).repeat(8, axis=1)
+    blocks = np.array([[0, 100], [50, 250]], np.uint8).repeat(4, axis=0).repeat(4, axis=1)
+    assert np.array_equal(fit(image, InputSpec(8), 255), blocks)
+    checks = (np.indices((32, 32)).sum(axis=0) % 2 * 200).astype(np.uint8)
+    assert np.array_equal(fit(checks, InputSpec(16), 255), np.full((16, 16), 100, np.uint8))
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.integers(1, 90), st.integers(1, 90), st.integers(8, 40), st.sampled_from(["white", "border"]))
+def test_the_fitted_image_fills_its_long_side_and_nothing_else_is_touched(height, width, side, pad):
+    square = fit(np.zeros((height, width), np.uint8), InputSpec(side, pad=pad), background=199)
+    rows, columns = np.flatnonzero((square == 0).any(axis=1)), np.flatnonzero((square == 0).any(axis=0))
+    assert square.shape == (side, side)
+    assert max(len(rows), len(columns)) == side
+    assert min(len(rows), len(columns)) == max(1, round(min(height, width) * (side / max(height, width))))
+    assert len(rows) * len(columns) == np.count_nonzero(square == 0)
+    assert set(np.unique(square)) <= {0, 255 if pad == "white" else 199}
+    for run in (rows, columns):  # in the middle, the odd pixel below or to the right
+        assert run[0] == (side - len(run)) // 2
+
+
+# ---- features
+
+
+def test_the_features_of_a_rectangle_are_those_worked_out_by_hand():
+    image = np.full((20, 50), 200, np.uint8)
+    image[5:15, 10:30] = 149  # 200 pixels, darker by 51 = 255 / 5
+    image[0:2, 0:2] = 255  # lighter than the background is no ink
+    expected = {
+        "log_width": math.log(50),
+        "log_height": math.log(20),
+        "log_long_side": math.log(50),
+        "aspect": 0.4,
+        "ink_mean": 0.2 * 0.2,  # a fifth of the pixels, a fifth of the range
+        "ink_spread": math.sqrt(0.2 * 0.04 - 0.04**2),  # of the population, not of a sample
+        "ink_share": 0.2,
+        "log_ink_area": math.log(201),
+    }
+    found = features(image, background=200)
+    assert found.dtype == np.float32
+    assert dict(zip(FEATURES, found.tolist(), strict=True)) == pytest.approx(expected, rel=1e-6)
+
+
+def test_ink_begins_at_the_step():
+    image = np.array([[200, 200 - INK_STEP + 1, 200 - INK_STEP, 0]], np.uint8)
+    found = dict(zip(FEATURES, features(image, 200).tolist(), strict=True))
+    assert INK_STEP == 26
+    assert found["ink_share"] == 0.5
+    assert found["log_ink_area"] == pytest.approx(math.log(3))
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 4), (4, 1), (1, 2000)])
+def test_an_image_of_hardly_any_pixels_has_features_all_the_same(height, width):
+    found = prepared_png(np.full((height, width), 30, np.uint8))
+    long, short = max(height, width), min(height, width)
+    logs = [math.log(width), math.log(height), math.log(long)]
+    assert found.features.tolist() == pytest.approx([*logs, short / long, 0, 0, 0, 0])
+    assert (found.width, found.height) == (width, height)
+
+
+def test_size_reaches_the_features_though_not_the_pixels():
+    small, large = (prepared_png(np.full((side, side), 90, np.uint8)) for side in (20, 200))
+    assert np.array_equal(small.pixels, large.pixels)
+    assert np.exp(large.features[2] - small.features[2]) == pytest.approx(10)
+
+
+# ---- polarity
+
+
+def test_light_on_dark_is_inverted_first_in_pixels_features_and_background():
+    image = organism(21, 33)
+    for pad in ("white", "border"):
+        dark = prepared_png(image, InputSpec(16, pad=pad))
+        light = prepared_png(255 - image, InputSpec(16, pad=pad, polarity="light_on_dark"))
+        assert np.array_equal(dark.pixels, light.pixels)
+        assert np.array_equal(dark.features, light.features)
+
+
+def test_the_same_pixels_give_the_same_input_whatever_lossless_file_they_come_in():
+    found = {
+        name: prepare(data, WHITE) for name, data in every_format(pattern(23, 31)).items() if not name.endswith("jpg")
+    }
+    pixels, numbers = found["grey.png"].pixels, found["grey.png"].features
+    assert [name for name, each in found.items() if not np.array_equal(each.pixels, pixels)] == []
+    assert [name for name, each in found.items() if not np.array_equal(each.features, numbers)] == []
+
+
+# ---- the bits
+
+
+def digest_of(prepared):
+    return hashlib.sha256(prepared.pixels.tobytes()).hexdigest()[:16]
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "spec", "digest"),
+    [
+        (40, 70, InputSpec(64), "3965157c35e3baa9"),
+        (150, 230, InputSpec(64), "27039fd8ac2b95e9"),
+        (128, 128, InputSpec(64), "b80ada8a4706aee5"),
+        (9, 200, InputSpec(96, pad="border"), "611d9371c7fcfc87"),
+        (200, 9, InputSpec(96, polarity="light_on_dark"), "bd61f4f6efda1735"),
+        (64, 64, InputSpec(64), "071f816ce443f9cd"),
+        (3, 5, InputSpec(16), "d6dee14a81c0c211"),
+    ],
+)
+def test_preprocessing_has_not_changed_by_one_bit(height, width, spec, digest):
+    """If this fails, every bundle made before sees other pixels than it was trained on.
+
+    The digests are of OpenCV 4.11 and 5.0 alike (x86). A change that is meant needs a new schema_version.
+    """
+    assert digest_of(prepared_png(pattern(height, width), spec)) == digest
+
+
+def test_decoding_a_jpeg_has_not_changed_by_one_bit():
+    # The file itself is made by this OpenCV's encoder: its hash tells a change there from one in the decoder.
+    data = file_of(".jpg", pattern(40, 56), cv2.IMWRITE_JPEG_QUALITY, 90)
+    assert hashlib.sha256(data).hexdigest()[:16] == "faf70d25fc2a7d77"
+    assert hashlib.sha256(decode(data).tobytes()).hexdigest()[:16] == "c199c237e3508800"
+
+
+# ---- settings
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"side": 7}, "input side must be from 8 to 1024 pixels, found 7"),
+        ({"side": 1025}, "input side must be from 8 to 1024 pixels, found 1025"),
+        ({"fit": "short_side"}, "input fit must be one of long_side, found 'short_side'"),
+        ({"pad": "black"}, "input pad must be one of white, border, found 'black'"),
+        ({"polarity": "dark"}, "input polarity must be one of dark_on_light, light_on_dark, found 'dark'"),
+        ({"max_image_pixels": 0}, "input max_image_pixels must be positive, found 0"),
+    ],
+)
+def test_an_input_that_cannot_be_meant_is_refused(wrong, text):
+    with pytest.raises(BadBundle) as caught:
+        InputSpec(**wrong)
+    assert str(caught.value) == text
