@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from bundle.errors import BadData
 from bundle.whole import write_whole
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Writes weights, optimizer and random state after every epoch."""
+    """Writes the weights and the optimizer's state after every epoch."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -28,27 +29,34 @@ class Checkpoint(keras.callbacks.Callback):
         self._scratch.unlink()
 
 
-def resume(path: Path, steps_per_epoch: int) -> tuple[keras.Model | None, int]:
-    """The model at `path`, compiled as it was, and how many epochs it has seen; (None, 0) where there is no such file.
+def resume(model: keras.Model, path: Path, steps_per_epoch: int) -> int:
+    """Gives the compiled `model` the state at `path`; returns how many epochs it has seen, 0 where there is no such file.
 
-    The optimizer counts its steps, so the epoch needs no second file that could disagree. Raises BadData.
+    State is copied into a model that was built and compiled anew, since a loaded one forgets which weights its optimizer
+    does not decay. The optimizer counts its steps, so the epoch needs no second file that could disagree. Raises BadData.
     """
     if not path.exists():
-        return None, 0
+        return 0
+    remedy = "delete it to begin this member anew"
     try:
-        model = keras.saving.load_model(path, safe_mode=True)
+        saved = keras.saving.load_model(path, safe_mode=True)
     except (ValueError, OSError, KeyError) as error:
-        raise BadData(
-            f"{path}: not a checkpoint that can be resumed ({error}); delete it to begin this member anew"
-        ) from None
-    steps = (
-        int(model.optimizer.iterations.numpy())
-        if hasattr(model.optimizer.iterations, "numpy")
-        else int(model.optimizer.iterations)
-    )
+        raise BadData(f"{path}: not a checkpoint that can be resumed ({error}); {remedy}") from None
+    steps = int(keras.ops.convert_to_numpy(saved.optimizer.iterations))
     if steps % steps_per_epoch:
         raise BadData(
-            f"{path}: {steps} steps are no whole number of epochs of {steps_per_epoch} steps: the data or the batch size has "
-            "changed since; delete it to begin this member anew"
+            f"{path}: {steps} steps are no whole number of epochs of {steps_per_epoch} steps: the data or the batch size "
+            f"has changed since; {remedy}"
         )
-    return model, steps // steps_per_epoch
+    model.optimizer.build(model.trainable_variables)
+    for mine, theirs in ((model.variables, saved.variables), (model.optimizer.variables, saved.optimizer.variables)):
+        if [variable.shape for variable in mine] != [variable.shape for variable in theirs]:
+            raise BadData(f"{path}: the checkpoint of another network than the run now asks for; {remedy}")
+        for variable, value in zip(mine, theirs, strict=True):
+            variable.assign(value)
+    # Keras saves no random state. A dropout layer draws once a step, so its generator (seed, draws) is known all the same.
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Dropout) and layer.rate > 0:
+            seed = keras.ops.convert_to_numpy(layer.seed_generator.state)[0]
+            layer.seed_generator.state.assign(np.array([seed, steps]))
+    return steps // steps_per_epoch

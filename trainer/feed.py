@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,35 +13,38 @@ from trainer.augment import augment
 from trainer.config import MemberRun
 from trainer.dataset import Dataset
 
+Batch = tuple[dict[str, Any], NDArray[np.float32], NDArray[np.float32]]
 
-class TrainingFeed(keras.utils.PyDataset):
-    """An epoch of augmented batches, shuffled; the last, smaller batch is left out so that all steps cost the same.
+
+class TrainingFeed:
+    """Augmented batches of an epoch's images, shuffled; the last, smaller batch is left out so that all steps cost the same.
 
     Any batch can be made again from (seed, epoch, step) alone: that is what makes a resumed run repeat the cut one.
     """
 
-    def __init__(
-        self, dataset: Dataset, images: NDArray[np.intp], member: MemberRun, spec: InputSpec, first_epoch: int
-    ) -> None:
+    def __init__(self, dataset: Dataset, images: NDArray[np.intp], member: MemberRun, spec: InputSpec) -> None:
         """images: indices into the data set of the training images."""
-        super().__init__(workers=1, max_queue_size=8)
         self._dataset, self._images, self._member, self._spec = dataset, images, member, spec
         self._weights = class_weights(dataset.classes[images], len(dataset.labels), member.class_weight_power)
-        self._batch = min(member.batch, len(images))
-        self._epoch = first_epoch
+        self.batch = min(member.batch, len(images))
+        self.steps = len(images) // self.batch  # of an epoch
 
-    def __len__(self) -> int:
-        return len(self._images) // self._batch
+    def from_epoch(self, epoch: int) -> Iterator[Batch]:
+        """Batches without end, beginning with the epoch `epoch`, counted from 0.
 
-    def on_epoch_end(self) -> None:
-        """Called by Keras between epochs."""
-        self._epoch += 1
+        An iterator and not a Keras PyDataset: that one is asked ahead across the border of an epoch, and so could not know
+        which epoch a step belongs to.
+        """
+        while True:
+            for step in range(self.steps):
+                yield self.at(epoch, step)
+            epoch += 1
 
-    def __getitem__(self, step: int) -> tuple[dict[str, Any], NDArray[np.float32], NDArray[np.float32]]:
+    def at(self, epoch: int, step: int) -> Batch:
         """({pixels (B, S, S, 1), features (B, F)}, one-hot labels (B, C), weights (B,))."""
-        order = np.random.default_rng((self._member.seed, self._epoch)).permutation(self._images)
-        chosen = order[step * self._batch : (step + 1) * self._batch]
-        random = np.random.default_rng((self._member.seed, self._epoch, step))
+        order = np.random.default_rng((self._member.seed, epoch)).permutation(self._images)
+        chosen = order[step * self.batch : (step + 1) * self.batch]
+        random = np.random.default_rng((self._member.seed, epoch, step))
         pixels = augment(self._dataset.pixels[chosen], self._spec, self._member.augmentation, random)
         classes = self._dataset.classes[chosen]
         inputs = {"pixels": pixels[..., np.newaxis], "features": self._dataset.features[chosen]}

@@ -12,11 +12,11 @@ class Progress(keras.callbacks.Callback):
     """Says a line after each epoch, keeps the history, and stops the fit when the loss is no longer a number."""
 
     def __init__(
-        self, name: str, epochs: int, steps: int, batch: int, say: Callable[[str], None], clock: Callable[[], float]
+        self, name: str, epochs: int, images: int, say: Callable[[str], None], clock: Callable[[], float]
     ) -> None:
-        """clock: seconds, from any origin."""
+        """images: of an epoch; clock: seconds, from any origin."""
         super().__init__()
-        self._name, self._epochs, self._images = name, epochs, steps * batch
+        self._name, self._epochs, self._images = name, epochs, images
         self._say, self._clock = say, clock
         self._began = 0.0
         self.history: list[dict[str, float]] = []

@@ -75,23 +75,23 @@ def _train_member(
     keras.utils.set_random_seed(member.seed)
     keras.config.set_dtype_policy(member.precision)
     class_count = len(dataset.labels)
-    steps = len(TrainingFeed(dataset, images["train"], member, run.input, 0))
+    feed = TrainingFeed(dataset, images["train"], member, run.input)
     checkpoint = out / "checkpoints" / f"{file.stem}.keras"
-    model, epoch = resume(checkpoint, steps)
-    if model is None:
-        model = build(member, run.input.side, class_count, dataset.features[images["train"]])
-        model.compile(
-            optimizer=_optimizer(member, steps),
-            loss=keras.losses.CategoricalCrossentropy(label_smoothing=member.label_smoothing),
-            metrics=["accuracy"],
-            jit_compile=_jit(),
-        )
-    else:
+    model = build(member, run.input.side, class_count, dataset.features[images["train"]])
+    model.compile(
+        optimizer=_optimizer(member, feed.steps),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=member.label_smoothing),
+        metrics=["accuracy"],
+        jit_compile=_jit(),
+    )
+    epoch = resume(model, checkpoint, feed.steps)
+    if epoch:
         say(f"{member.name}: goes on after epoch {epoch} of {member.epochs}")
     say(f"{member.name}: {member.architecture}, {model.count_params():,} weights, {member.precision}")
-    progress = Progress(member.name, member.epochs, steps, min(member.batch, len(images["train"])), say, time.monotonic)
+    progress = Progress(member.name, member.epochs, feed.steps * feed.batch, say, time.monotonic)
     model.fit(
-        TrainingFeed(dataset, images["train"], member, run.input, epoch),
+        feed.from_epoch(epoch),
+        steps_per_epoch=feed.steps,
         epochs=member.epochs,
         initial_epoch=epoch,
         validation_data=(
@@ -100,6 +100,7 @@ def _train_member(
         ),
         validation_batch_size=256,
         callbacks=[Checkpoint(checkpoint), progress, *_tensorboard(out / "tensorboard" / file.stem)],
+        shuffle=False,  # the feed shuffles the images, by its seed
         verbose=0,
     )
     if progress.diverged_at is not None:

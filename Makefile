@@ -1,0 +1,41 @@
+# Two commands for a newcomer: `make demo` and `make test`. Each sets up .venv by itself.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format clean
+
+help: ## This list
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+demo: .venv/edge ## Count real FlowCam images from a watched folder (needs the network once)
+	$(BIN)/planktow-edge demo
+
+test: .venv/dev ## Run all tests
+	$(BIN)/python -m pytest
+
+check: .venv/dev ## Format, lint, types and the import contracts
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: .venv/dev ## Format the code and mend what the linter can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean: ## Remove the environment and all caches
+	rm -rf .venv .venv-tflite-runtime .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+
+# The stamps: what is installed, and from which pyproject.toml. The development environment contains the camera host's.
+.venv/dev: pyproject.toml | .venv/bin/pip
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch .venv/dev .venv/edge
+
+.venv/edge: pyproject.toml | .venv/bin/pip
+	@if [ -e .venv/dev ]; then $(BIN)/pip install --quiet --editable '.[dev]'; else $(BIN)/pip install --quiet --editable .; fi
+	@touch .venv/edge
+
+.venv/bin/pip:
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip

@@ -1,0 +1,54 @@
+"""The networks keep the contract with the quantize stage: names, types and shapes of inputs and output."""
+
+import numpy as np
+import pytest
+
+from trainer.architectures import build
+from trainer.config import MemberRun
+
+FEATURES = np.random.default_rng(0).normal(3.0, 2.0, (100, 8)).astype(np.float32)
+
+
+@pytest.mark.parametrize("architecture", ["simple_cnn", "residual_cnn"])
+def test_uint8_pixels_and_raw_features_go_in_and_shares_come_out(architecture: str):
+    member = MemberRun("a.b", architecture, epochs=1, seed=1, widths=(4, 8), blocks=(1, 2))
+    model = build(member, 24, 5, FEATURES)
+    assert {tensor.name: (tensor.shape, tensor.dtype) for tensor in model.inputs} == {
+        "pixels": ((None, 24, 24, 1), "uint8"),
+        "features": ((None, 8), "float32"),
+    }
+    random = np.random.default_rng(1)
+    pixels = random.integers(0, 256, (3, 24, 24, 1), dtype=np.uint8)
+    scores = model.predict({"pixels": pixels, "features": FEATURES[:3]}, verbose=0)
+    assert scores.shape == (3, 5)
+    assert scores.dtype == np.float32
+    np.testing.assert_allclose(scores.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_both_inputs_reach_the_scores():
+    model = build(MemberRun("a", "residual_cnn", epochs=1, seed=1, widths=(4, 8), blocks=(1, 1)), 24, 5, FEATURES)
+    pixels = np.random.default_rng(1).integers(0, 256, (1, 24, 24, 1), dtype=np.uint8)
+
+    def scores(image: np.ndarray, features: np.ndarray) -> list[float]:
+        return model.predict({"pixels": image, "features": features}, verbose=0)[0].tolist()
+
+    plain = scores(pixels, FEATURES[:1])
+    assert scores(255 - pixels, FEATURES[:1]) != plain
+    assert scores(pixels, FEATURES[1:2]) != plain
+
+
+def test_white_paper_is_zero_to_the_first_convolution():
+    model = build(MemberRun("a", "simple_cnn", epochs=1, seed=1, widths=(4,), blocks=(1,)), 8, 2, FEATURES)
+    ink = model.get_layer("ink")(np.array([[[[255], [0]]]], np.uint8))
+    np.testing.assert_allclose(np.asarray(ink).ravel(), [0.0, 1.0], atol=1e-6)
+
+
+def test_widths_and_blocks_set_the_networks_size():
+    def weights(**settings: tuple[int, ...]) -> int:
+        return build(MemberRun("a", "residual_cnn", epochs=1, seed=1, **settings), 32, 5, FEATURES).count_params()
+
+    assert (
+        weights(widths=(4, 8), blocks=(1, 1))
+        < weights(widths=(4, 8), blocks=(1, 2))
+        < weights(widths=(8, 16), blocks=(1, 2))
+    )

@@ -1,0 +1,53 @@
+"""The division of the images is decided by their content alone."""
+
+import hashlib
+from collections import Counter
+
+import pytest
+
+from bundle.errors import BadConfig
+from trainer.config import Shares
+from trainer.split import split
+
+
+def hashes(count: int, salt: str = "") -> list[str]:
+    return [hashlib.sha256(f"{salt}{number}".encode()).hexdigest() for number in range(count)]
+
+
+def test_the_shares_come_out_within_the_chance_of_a_hash():
+    parts = Counter(split(hashes(5000), [0] * 5000, Shares(0.1, 0.2)))
+    assert abs(parts["validation"] - 500) < 80  # four standard deviations: 85
+    assert abs(parts["test"] - 1000) < 110
+    assert sum(parts.values()) == 5000
+
+
+def test_no_image_changes_its_part_when_others_are_added():
+    few, many = hashes(300), hashes(2000)
+    before = split(few, [number % 3 for number in range(300)], Shares())
+    after = split(many, [number % 3 for number in range(2000)], Shares())
+    assert after[:300] == before
+
+
+def test_the_order_of_the_images_does_not_matter():
+    names, labels = hashes(200), [number % 4 for number in range(200)]
+    forward = dict(zip(names, split(names, labels, Shares()), strict=True))
+    backward = dict(zip(names[::-1], split(names[::-1], labels[::-1], Shares()), strict=True))
+    assert forward == backward
+
+
+@pytest.mark.parametrize("size", [3, 4, 5, 8])
+def test_a_class_of_three_or_more_is_in_all_three_parts(size: int):
+    for salt in "abcdefghij":
+        parts = split(hashes(size, salt), [7] * size, Shares())
+        assert set(parts) == {"train", "validation", "test"}
+
+
+def test_a_class_of_two_is_all_for_training():
+    assert split(hashes(2), [0, 0], Shares()) == ["train", "train"]
+
+
+def test_shares_that_leave_nothing_to_train_on_are_refused():
+    with pytest.raises(BadConfig, match="less than a fifth for training"):
+        Shares(0.45, 0.45)
+    with pytest.raises(BadConfig, match=r"test must be from 0\.01 to 0\.5, found 0\.0"):
+        Shares(0.1, 0.0)

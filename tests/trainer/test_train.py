@@ -1,0 +1,185 @@
+"""A whole run on rendered images, in real processes: trained, cut with kill -9, resumed, recorded, refused."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bundle.whole import sha256_hex
+
+from .conftest import write_shapes
+
+RUN = """
+name = "shapes"
+[input]
+side = 24
+[split]
+validation = 0.2
+test = 0.2
+[[members]]
+name = "residual"
+architecture = "residual_cnn"
+widths = [8, 16]
+blocks = [1, 1]
+epochs = {epochs}
+batch = 16
+seed = 3
+learning_rate = {rate}
+"""
+SECOND = """
+[[members]]
+name = "simple"
+architecture = "simple_cnn"
+widths = [8, 16]
+blocks = [1, 1]
+epochs = 2
+batch = 16
+seed = 4
+learning_rate = 0.02
+class_weight_power = 0.5
+precision = "mixed_bfloat16"
+"""
+
+
+def write_run(folder: Path, epochs: int = 6, rate: float = 0.05, second: str = "") -> Path:
+    path = folder / "run.toml"
+    path.write_text(RUN.format(epochs=epochs, rate=rate) + second)
+    return path
+
+
+def command(run: Path, data: Path, out: Path) -> list[str]:
+    return [sys.executable, "-m", "trainer.cli", "train", str(run), "--data", str(data), "--out", str(out)]
+
+
+def train(run: Path, data: Path, out: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(run, data, out), capture_output=True, text=True, check=False, timeout=240)
+
+
+def weights(file: Path) -> list[np.ndarray]:
+    import keras
+
+    return keras.saving.load_model(file, compile=False).get_weights()
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_shapes(tmp_path_factory.mktemp("data") / "shapes", per_class=60)
+
+
+@pytest.fixture(scope="module")
+def trained(
+    tmp_path_factory: pytest.TempPathFactory, data: Path
+) -> tuple[Path, Path, subprocess.CompletedProcess[str]]:
+    """(run file, output folder, finished process) of an undisturbed run with two members."""
+    folder = tmp_path_factory.mktemp("trained")
+    run = write_run(folder, second=SECOND)
+    return run, folder / "out", train(run, data, folder / "out")
+
+
+def test_a_run_leaves_members_that_know_the_shapes_and_a_record_that_says_so(trained, data: Path):
+    _, out, process = trained
+    assert process.returncode == 0, process.stderr
+    record = json.loads((out / "training.json").read_text())
+    assert record["labels"] == ["disc", "ring", "rod"]
+    assert record["input"]["side"] == 24
+    assert record["data"]["images"] == 180
+    assert record["data"]["images_per_class"] == [60, 60, 60]
+    assert [member["file"] for member in record["members"]] == ["members/01-residual.keras", "members/02-simple.keras"]
+    for member in record["members"]:
+        assert sha256_hex((out / member["file"]).read_bytes()) == member["sha256"]
+        assert len(member["history"]) == member["settings"]["epochs"]
+    assert record["members"][0]["test"]["accuracy"] > 0.8  # a third is chance
+    assert record["members"][0]["test"]["images"] == len(record["split"]["test"])
+    parts = [sha256 for part in ("train", "validation", "test") for sha256 in record["split"][part]]
+    assert sorted(parts) == sorted({sha256_hex(path.read_bytes()) for path in data.glob("*/*.png")})
+    assert list((out / "tensorboard").rglob("events.out.tfevents.*"))
+    assert not list((out / "checkpoints").glob("*"))
+
+
+def test_a_person_can_read_how_it_goes(trained):
+    _, _, process = trained
+    lines = [line.split("  ", 1)[1] for line in process.stderr.splitlines() if line[2:3] == ":"]
+    assert any(line.startswith("180 images in 3 classes: ") for line in lines)
+    (third,) = [line for line in lines if line.startswith("residual  epoch 3/6  ")]
+    assert all(word in third for word in ("loss ", "train ", "validation ", "images/s", " left"))
+    assert lines[-1].startswith("next: planktow-quantize ")
+
+
+def test_a_finished_member_is_left_alone_and_a_changed_one_is_trained_anew(trained, data: Path):
+    run, out, _ = trained
+    before = {path.name: path.stat().st_mtime_ns for path in (out / "members").glob("*.keras")}
+    run.write_text(run.read_text().replace("class_weight_power = 0.5", "class_weight_power = 0.25"))
+    process = train(run, data, out)
+    assert process.returncode == 0, process.stderr
+    after = {path.name: path.stat().st_mtime_ns for path in (out / "members").glob("*.keras")}
+    assert "residual: finished before, left as it is" in process.stderr
+    assert after["01-residual.keras"] == before["01-residual.keras"]
+    assert after["02-simple.keras"] > before["02-simple.keras"]
+
+
+def test_a_run_killed_and_resumed_ends_with_the_weights_of_an_undisturbed_one(trained, data: Path, tmp_path: Path):
+    run, out = write_run(tmp_path), tmp_path / "out"
+    log = (tmp_path / "log").open("w+")
+    process = subprocess.Popen(command(run, data, out), stderr=log)
+    deadline = time.monotonic() + 120
+    while "epoch 2/6" not in (tmp_path / "log").read_text():
+        assert process.poll() is None, (tmp_path / "log").read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    log.close()
+    assert not (out / "members").exists()
+    resumed = train(run, data, out)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "residual: goes on after epoch " in resumed.stderr
+    assert "epoch 1/6" not in resumed.stderr
+    for ours, theirs in zip(
+        weights(out / "members" / "01-residual.keras"),
+        weights(trained[1] / "members" / "01-residual.keras"),
+        strict=True,
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_loss_that_is_no_number_stops_with_the_epoch_and_leaves_no_member(data: Path, tmp_path: Path):
+    process = train(write_run(tmp_path, rate=1e30), data, tmp_path / "out")
+    assert process.returncode == 2
+    assert "residual: the loss is no longer a number in epoch 1" in process.stderr
+    assert "Lower learning_rate" in process.stderr
+    assert "Traceback" not in process.stderr
+    assert not (tmp_path / "out" / "members").exists()
+    assert not (tmp_path / "out" / "training.json").exists()
+
+
+def test_a_checkpoint_of_other_data_is_refused(data: Path, tmp_path: Path):
+    run, out = write_run(tmp_path, epochs=3), tmp_path / "out"
+    process = subprocess.Popen(command(run, data, out), stderr=subprocess.DEVNULL)
+    checkpoint = out / "checkpoints" / "01-residual.keras"
+    deadline = time.monotonic() + 120
+    while not checkpoint.exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    run.write_text(run.read_text().replace("batch = 16", "batch = 33"))
+    refused = train(run, data, out)
+    assert refused.returncode == 2
+    assert f"{checkpoint}: " in refused.stderr
+    assert "delete it to begin this member anew" in refused.stderr
+    assert checkpoint.exists()
+
+
+def test_a_missing_data_set_is_refused_in_one_line(tmp_path: Path):
+    process = train(write_run(tmp_path), tmp_path / "nowhere", tmp_path / "out")
+    assert process.returncode == 2
+    assert process.stderr.splitlines()[-1].endswith(
+        f"{tmp_path / 'nowhere'}: not a folder; give a folder that has one sub-folder of images for each class"
+    )
