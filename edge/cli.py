@@ -102,7 +102,7 @@ def demo(
     from edge.shipped import DEFAULT, DEMO, shipped_bundle
 
     bundle = open_bundle(bundle_folder or shipped_bundle(DEFAULT if images else DEMO))
-    specimens = read_folder(images, bundle.labels) if images else flowcam_images(cache_folder())
+    specimens = read_folder(images) if images else flowcam_images(cache_folder())
     faults = run_demo(bundle, choose(specimens, bundle), folder, seconds)
     if faults:
         print("\nFAILED: the counts are not what the camera wrote:\n  " + "\n  ".join(faults))

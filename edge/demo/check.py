@@ -7,6 +7,8 @@ import sqlite3
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from bundle.errors import BadImage
+from bundle.folder import Bundle
 from bundle.labels import UNCLASSIFIED
 from bundle.vote import NO_LABEL
 from edge.counts import Accounting
@@ -20,6 +22,15 @@ class Found:
     label: str | None
     reason: str | None
     detail: str | None
+
+
+def fault_of(bundle: Bundle, data: bytes) -> str | None:
+    """What is wrong with an image file's bytes, in a word; None where nothing is."""
+    try:
+        bundle.prepare(data)
+    except BadImage as error:
+        return error.reason
+    return None
 
 
 def read_found(connection: sqlite3.Connection) -> dict[str, Found]:

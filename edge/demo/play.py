@@ -9,17 +9,18 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from bundle.errors import BadData, BadImage
+from bundle.errors import BadData
 from bundle.folder import Bundle
-from edge.counts import Counts
+from edge.counts import Accounting, Counts
 from edge.demo.camera import Drop, Expected, expect, plan, play
-from edge.demo.check import Found, faults, read_found
+from edge.demo.check import Found, fault_of, faults, read_found
 from edge.demo.daemon import Stage, check_alive, running, stop
 from edge.demo.specimens import Showing
 from edge.demo.tables import Moment, live_line, live_table, mishap_table, taxa_table
@@ -35,6 +36,19 @@ SPEED_IMAGES = 500  # so many that loading the members hardly counts
 FINISH_SECONDS = 30.0  # for the daemon to be done once the camera is
 
 
+@dataclass(frozen=True)
+class Done:
+    """When the daemon has dealt with all that the camera wrote. It may have made too much of it: `faults` tells."""
+
+    decided: int  # images counted or rejected
+    duplicates: int
+
+    def reached(self, accounting: Accounting) -> bool:
+        """Whether so many are in the ledger and none waits."""
+        decided = accounting.counted + accounting.rejected
+        return decided >= self.decided and accounting.duplicates >= self.duplicates and accounting.waiting == 0
+
+
 def run_demo(bundle: Bundle, showing: Showing, folder: Path | None, seconds: float) -> list[str]:
     """Plays the demo, prints it, and returns the faults: an empty list when every image is accounted for.
 
@@ -45,7 +59,7 @@ def run_demo(bundle: Bundle, showing: Showing, folder: Path | None, seconds: flo
     stage = Stage(folder or Path(tempfile.mkdtemp(prefix="planktow-demo-")))
     stage.prepare(bundle.path)
     drops = plan(showing.specimens)
-    expected = expect(drops, lambda data: _fault(bundle, data))
+    expected = expect(drops, lambda data: fault_of(bundle, data))
     _say(f"{showing.remark}.")
     _say(f"The camera writes {len(drops)} files in about {seconds:.0f} s to {stage.capture}")
     with running(stage) as process:
@@ -66,7 +80,7 @@ def _watch(
     """Plays the camera and shows the counts until all drops are decided on, or time is up. Returns the last look."""
     halt = threading.Event()
     dropped: list[Drop] = []
-    done = len(expected.counted) + len(expected.rejected), expected.duplicates
+    done = Done(len(expected.counted) + len(expected.rejected), expected.duplicates)
     with ThreadPoolExecutor(1, "camera") as pool, _display() as display:
         camera = pool.submit(lambda: dropped.extend(play(drops, stage.capture, seconds, halt)))
         try:
@@ -80,7 +94,7 @@ def _look(
     dropped: Sequence[Drop],
     camera: Future[None],
     drops: int,
-    done: tuple[int, int],
+    done: Done,
     display: Callable[[Moment], None],
     check: Callable[[], None],
 ) -> tuple[Counts, float]:
@@ -93,8 +107,7 @@ def _look(
         if camera.done():
             camera.result()  # what went wrong in the camera's thread is raised here
             camera_ended = camera_ended or now
-            settled = (accounting.counted + accounting.rejected, accounting.duplicates) == done
-            if (settled and accounting.waiting == 0) or now - camera_ended > FINISH_SECONDS:
+            if done.reached(accounting) or now - camera_ended > FINISH_SECONDS:
                 return counts, now - began
         time.sleep(LOOK_SECONDS)
 
@@ -169,14 +182,6 @@ def _full_speed(bundle: Bundle, stage: Stage, drops: Sequence[Drop]) -> float:
     began = time.monotonic()
     sum(1 for _ in classify(bundle, targets))
     return len(targets) / (time.monotonic() - began)
-
-
-def _fault(bundle: Bundle, data: bytes) -> str | None:
-    try:
-        bundle.prepare(data)
-    except BadImage as error:
-        return error.reason
-    return None
 
 
 def _say(line: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bundle.folder import Bundle
@@ -24,39 +24,37 @@ class Showing:
     remark: str
 
 
-def read_folder(folder: Path, labels: Sequence[str]) -> tuple[Specimen, ...]:
-    """The images of a folder and below; their taxa where every image lies in a sub-folder named for a label.
+def read_folder(folder: Path) -> tuple[Specimen, ...]:
+    """The images of a folder and below; the sub-folder of `folder` that one lies in is its taxon.
 
     Raises BadData for a folder that is missing or holds no images.
     """
     files = [target.path for target in find_targets([folder], truth=False)]
     step = max(1, -(-len(files) // MOST))
-    taxa = {file: file.relative_to(folder).parts[0] for file in files}
-    known = all(taxon in labels for taxon in taxa.values())
-    return tuple(Specimen(file.name, file.read_bytes(), taxa[file] if known else None) for file in files[::step])
+    return tuple(Specimen(file.name, file.read_bytes(), _taxon(file, folder)) for file in files[::step])
 
 
 def choose(specimens: Sequence[Specimen], bundle: Bundle) -> Showing:
-    """Leaves out what the bundle's training record says it was trained on or tuned with."""
-    seen = _trained_on(bundle)
-    if not seen:
-        return Showing(
-            tuple(specimens),
-            held_out=False,
-            remark=f"{bundle.manifest.name} does not say what it was trained on: it may know these images already",
-        )
+    """Leaves out what the bundle's training record says it was trained on or tuned with.
+
+    The taxa stay only if every one of them is a label of the bundle: else there is nothing to score against.
+    """
+    if not all(image.taxon in bundle.labels for image in specimens):
+        specimens = [replace(image, taxon=None) for image in specimens]
+    name, seen = bundle.manifest.name, _trained_on(bundle)
     unseen = tuple(image for image in specimens if image.sha256 not in seen)
-    if not unseen:
-        return Showing(
-            tuple(specimens),
-            held_out=False,
-            remark=f"{bundle.manifest.name} was trained on all of these images: the accuracy says nothing about new ones",
-        )
-    return Showing(
-        unseen,
-        held_out=True,
-        remark=f"{len(unseen)} of {len(specimens)} images, all of them kept from {bundle.manifest.name} in its training",
-    )
+    if not seen:
+        remark = f"{name} does not say what it was trained on: it may know these images already"
+    elif not unseen:
+        remark = f"{name} was trained on all of these images: the accuracy says nothing about new ones"
+    else:
+        remark = f"{len(unseen)} of {len(specimens)} images, all of them kept from {name} in its training"
+    return Showing(unseen or tuple(specimens), bool(seen and unseen), remark)
+
+
+def _taxon(file: Path, folder: Path) -> str | None:
+    first, *rest = file.relative_to(folder).parts
+    return first if rest else None
 
 
 def _trained_on(bundle: Bundle) -> frozenset[str]:
