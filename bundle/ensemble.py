@@ -49,12 +49,11 @@ class MemberModel:
         pixels = [detail for detail in inputs if detail["dtype"] is np.uint8 and len(detail["shape"]) == 4]
         features = [detail for detail in inputs if detail["dtype"] is np.float32 and len(detail["shape"]) == 2]
         if len(pixels) != 1 or len(features) != len(inputs) - 1 or len(features) > 1:
-            found = ", ".join(f"{detail['dtype'].__name__}{detail['shape'].tolist()}" for detail in inputs)
             raise BadBundle(
-                f"{name}: the inputs are {found}; expected uint8 pixels (B, S, S, 1) and float32 features (B, F)"
+                f"{name}: the inputs are {_shapes(inputs)}; expected uint8 pixels (B, S, S, 1) and float32 features (B, F)"
             )
         if len(outputs) != 1 or len(outputs[0]["shape"]) != 2:
-            raise BadBundle(f"{name}: expected one output of shape (B, C), found {len(outputs)}")
+            raise BadBundle(f"{name}: the outputs are {_shapes(outputs)}; expected one of scores (B, C)")
         self._pixels, self._features, self._output = pixels[0], features[0] if features else None, outputs[0]
         _, self.side, width, channels = (int(length) for length in self._pixels["shape"])
         if width != self.side or channels != 1:
@@ -128,6 +127,10 @@ def _check_runtime() -> None:
             f"tflite-runtime does not work with numpy {np.__version__}; run: pip install 'planktow[tflite-runtime]', which "
             "brings numpy below 2 and OpenCV below 4.12"
         )
+
+
+def _shapes(details: Sequence[Any]) -> str:
+    return ", ".join(f"{detail['dtype'].__name__}{detail['shape'].tolist()}" for detail in details) or "none"
 
 
 def _quantisation(detail: Any) -> Quantisation:
