@@ -68,6 +68,7 @@ class MemberRun:
     weight_decay: float = 0.005  # decoupled: a step takes learning_rate * weight_decay of each kernel
     label_smoothing: float = 0.1
     class_weight_power: float = 0.0  # weights ~ (images of the class) ^ -power: 0 none, 1 inverse frequency
+    start_from: str | None = None  # a .keras file of the same architecture whose weights are the beginning
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     augmentation: Augmentation = field(default_factory=Augmentation)
 

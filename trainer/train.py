@@ -22,6 +22,7 @@ from trainer.progress import Progress
 from trainer.record import Member, Record, read_member, write_member, write_record
 from trainer.scores import Scores, score
 from trainer.split import PARTS, split
+from trainer.start import start_from
 
 Say = Callable[[str], None]
 
@@ -85,6 +86,9 @@ def _train_member(
         jit_compile=_jit(),
     )
     epoch = resume(model, checkpoint, feed.steps)
+    if epoch == 0 and member.start_from is not None:
+        taken, layers = start_from(model, Path(member.start_from))
+        say(f"{member.name}: {taken} of {layers} layers begin with the weights of {member.start_from}")
     if epoch:
         say(f"{member.name}: goes on after epoch {epoch} of {member.epochs}")
     say(f"{member.name}: {member.architecture}, {model.count_params():,} weights, {member.precision}")

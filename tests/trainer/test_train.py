@@ -148,6 +148,27 @@ def test_a_run_killed_and_resumed_ends_with_the_weights_of_an_undisturbed_one(tr
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_a_member_can_begin_with_what_another_has_learnt(trained, data: Path, tmp_path: Path):
+    learnt = trained[1] / "members" / "01-residual.keras"
+    run = write_run(tmp_path, epochs=1, rate=1e-6)
+    run.write_text(run.read_text() + f'start_from = "{learnt}"\n')
+    process = train(run, data, tmp_path / "out")
+    assert process.returncode == 0, process.stderr
+    assert f"layers begin with the weights of {learnt}" in process.stderr
+    record = json.loads((tmp_path / "out" / "training.json").read_text())
+    assert record["members"][0]["settings"]["start_from"] == str(learnt)
+    assert record["members"][0]["test"]["accuracy"] > 0.8  # after one epoch that changes next to nothing
+
+
+def test_a_beginning_that_is_not_there_is_refused(data: Path, tmp_path: Path):
+    run = write_run(tmp_path)
+    run.write_text(run.read_text() + 'start_from = "nowhere.keras"\n')
+    process = train(run, data, tmp_path / "out")
+    assert process.returncode == 2
+    assert "nowhere.keras: start_from names no file" in process.stderr
+    assert not (tmp_path / "out" / "members").exists()
+
+
 def test_a_loss_that_is_no_number_stops_with_the_epoch_and_leaves_no_member(data: Path, tmp_path: Path):
     process = train(write_run(tmp_path, rate=1e30), data, tmp_path / "out")
     assert process.returncode == 2
