@@ -214,7 +214,8 @@ def classify(
 def put(text: str, out: Path | None) -> None:
     """To standard output, or whole into a file. Raises BadConfig when the file cannot be written."""
     if out is None:
-        sys.stdout.write(text)
+        sys.stdout.buffer.write(text.encode())  # UTF-8 whatever the locale, as in a file: programs read it
+        sys.stdout.buffer.flush()
         return
     try:
         write_whole(out, text.encode())

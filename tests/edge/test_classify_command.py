@@ -206,6 +206,69 @@ def test_images_are_read_batch_by_batch(tmp_path, tiny):
     assert [each.reason for each in outcomes] == [None] * (BATCH - 1) + ["unreadable"]
 
 
+@pytest.mark.parametrize("suffix", [".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".pgm", ".PNG"])
+def test_every_format_we_take_is_found_in_a_folder_and_classified(tmp_path, suffix):
+    (tmp_path / f"a{suffix}").write_bytes(image_bytes("sphere", suffix=suffix.lower()))
+    assert rows_of(run(tmp_path, "--format", "csv")) == [(str(tmp_path / f"a{suffix}"), "sphere", "")]
+
+
+def test_sub_folders_of_a_class_are_of_that_class(folder):
+    (folder / "chain" / "tow-2" / "cam-b").mkdir(parents=True)
+    (folder / "chain" / "tow-2" / "cam-b" / "a.png").write_bytes(image_bytes("chain", 7))
+    told = json.loads(run("images", "--truth", "folder", "--format", "json").stdout)
+    assert {image["truth"] for image in told["images"] if "tow-2" in image["path"]} == {"chain"}
+    assert told["scores"]["classes"]["chain"]["images"] == 3
+
+
+def test_several_folders_are_scored_together(folder):
+    (folder.parent / "more" / "jelly").mkdir(parents=True)
+    (folder.parent / "more" / "jelly" / "a.png").write_bytes(image_bytes("jelly", 8))
+    told = json.loads(run("images", "more", "--truth", "folder", "--format", "json").stdout)
+    assert told["scores"]["images"] == 8
+    assert told["scores"]["classes"]["jelly"]["images"] == 3
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_verdicts_do_not_hang_on_batches_or_threads(tmp_path, tiny, threads):
+    files = []
+    for number in range(BATCH + 3):
+        files.append(Target(tmp_path / f"{number:03d}.png"))
+        files[-1].path.write_bytes(image_bytes(kind_of(number), number))
+    together = list(classify(tiny, files, threads))
+    assert together == [next(classify(tiny, [file], threads)) for file in files]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_a_reject_and_a_folder_a_refusal(folder):
+    (folder / "chain" / "0.png").chmod(0)
+    assert ("images/chain/0.png", "", "unreadable") in rows_of(run("images", "--format", "csv"))
+    (folder / "chain").chmod(0)
+    try:
+        assert "cannot be read (Permission denied)" in refusal(run("images"))
+    finally:
+        (folder / "chain").chmod(0o700)
+
+
+def test_a_folder_with_an_image_s_name_is_no_file_to_read(folder):
+    (folder / "sphere" / "odd.png").mkdir()
+    assert run("images").exit_code == 0
+    assert "odd.png" not in run("images").stdout
+
+
+def test_a_dangling_link_is_a_reject_with_its_reason(folder):
+    (folder / "chain" / "gone.png").symlink_to("nowhere.png")
+    done = run("images", "--format", "csv")
+    assert ("images/chain/gone.png", "", "unreadable") in rows_of(done)
+    assert "the file cannot be read: No such file or directory" in done.stdout
+
+
+@pytest.mark.parametrize("form", ["table", "csv", "json"])
+def test_out_takes_what_would_have_been_printed(folder, form):
+    printed = run("images", "--format", form).stdout
+    done = run("images", "--format", form, "--out", folder.parent / "out")
+    assert (done.exit_code, done.stdout, (folder.parent / "out").read_text()) == (0, "", printed)
+
+
 def test_a_file_is_classified_once_however_often_it_is_named(folder):
     file = folder / "chain" / "0.png"
     assert len(rows_of(run(file, folder / "chain", file, "--format", "csv"))) == 2

