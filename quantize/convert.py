@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from bundle.errors import BadData
 from quantize.config import Scheme
-from quantize.graph import CONVOLUTIONS, is_integer_convolution, operators
+from quantize.graph import CONVOLUTIONS, Operator, is_integer_convolution, operators
 
 
 def load_member(file: Path, side: int, feature_count: int, class_count: int) -> keras.Model:
@@ -56,24 +56,20 @@ def convert(
     if scheme == "float32":
         return bytes(converter.convert())
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: _samples(model, pixels, features)
+    converter.representative_dataset = lambda: _samples(pixels, features)
     return _int8_with_float_head(converter, where)
 
 
 def _int8_with_float_head(converter: Any, where: str) -> bytes:
-    """Quantises all that still has the axes of an image; what has lost them (the head) or never had them stays float.
+    """Integers from the first convolution to the last tensor that still has the axes of an image.
 
     The debugger is TensorFlow's public door to quantising a graph in part: it calibrates once, shows the calibrated
     graph, and takes the names of the tensors to leave alone.
     """
     debugger = tf.lite.experimental.QuantizationDebugger(converter=converter)
-    flat = [
-        tensor.name
-        for operator in operators(debugger.calibrated_model)
-        for tensor in operator.outputs
-        if len(tensor.shape) <= 2
-    ]
-    debugger.options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=flat)
+    debugger.options = tf.lite.experimental.QuantizationDebugOptions(
+        denylisted_nodes=_left_in_float(operators(debugger.calibrated_model))
+    )
     model = bytes(debugger.get_nondebug_quantized_model())
     for operator in operators(model):
         if operator.name in CONVOLUTIONS and not is_integer_convolution(operator):
@@ -84,16 +80,32 @@ def _int8_with_float_head(converter: Any, where: str) -> bytes:
     return model
 
 
-def _samples(
-    model: keras.Model, pixels: NDArray[np.uint8], features: NDArray[np.float32]
-) -> Iterator[list[NDArray[Any]]]:
-    """One image at a time: the calibrator resizes one input after the other and trips over the first odd batch."""
+def _left_in_float(graph: Sequence[Operator]) -> list[str]:
+    """The names of the tensors outside the trunk: the scaling of the pixels, the feature branch, and the head.
+
+    The scaling of the pixels must be exact. In integers it gave white a value of 1/255 instead of 0; on images that are
+    mostly background that moved every activation after it, and a residual network agreed with its original in 25 % of
+    images instead of 87 %.
+    """
+    trunk: set[str] = set()
+    outside = []
+    for operator in graph:
+        within = operator.name in CONVOLUTIONS or any(tensor.name in trunk for tensor in operator.inputs)
+        for tensor in operator.outputs:
+            if within and len(tensor.shape) > 2:
+                trunk.add(tensor.name)
+            else:
+                outside.append(tensor.name)
+    return outside
+
+
+def _samples(pixels: NDArray[np.uint8], features: NDArray[np.float32]) -> Iterator[dict[str, NDArray[Any]]]:
+    """One image at a time: the calibrator resizes one input after the other and trips over the first odd batch.
+
+    By name: the order of the inputs is the trainer's choice, and conversion may change it.
+    """
     for image in range(len(pixels)):
-        sample: dict[str, NDArray[Any]] = {
-            "pixels": pixels[image : image + 1, ..., np.newaxis],
-            "features": features[image : image + 1],
-        }
-        yield [sample[tensor.name] for tensor in model.inputs]
+        yield {"pixels": pixels[image : image + 1, ..., np.newaxis], "features": features[image : image + 1]}
 
 
 def _spelled(inputs: dict[str, tuple[str, tuple[int | None, ...]]]) -> str:

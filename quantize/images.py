@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bundle.errors import BadData, BadImage
 from bundle.imagefile import IMAGE_SUFFIXES
-from bundle.preprocess import InputSpec, prepare
+from bundle.preprocess import FEATURES, InputSpec, prepare
 from bundle.whole import sha256_hex
 
 
@@ -76,11 +76,10 @@ def load_images(found: Mapping[str, Found], hashes: Sequence[str], spec: InputSp
             prepared.append(prepare(_read(path), spec))
         except BadImage as error:
             raise BadData(f"{path}: {error}; the members were trained when it could be read") from None
-    side, classes = spec.side, np.array([found[sha256].label for sha256 in hashes], np.int32)
-    if not prepared:
-        return Labelled(classes, np.empty((0, side, side), np.uint8), np.empty((0, 0), np.float32))
     return Labelled(
-        classes, np.stack([image.pixels for image in prepared]), np.stack([image.features for image in prepared])
+        np.array([found[sha256].label for sha256 in hashes], np.int32),
+        np.array([image.pixels for image in prepared], np.uint8).reshape(-1, spec.side, spec.side),  # also for none
+        np.array([image.features for image in prepared], np.float32).reshape(-1, len(FEATURES)),
     )
 
 

@@ -55,7 +55,7 @@ def quantize(members: Path, data: Path, out: Path, settings: Settings, name: str
     made, held_out = [], []
     with tempfile.TemporaryDirectory(prefix="planktow-quantize-") as scratch:
         pixels = np.concatenate((validation.pixels, test.pixels))
-        features = np.concatenate((validation.features, test.features)) if len(test) else validation.features
+        features = np.concatenate((validation.features, test.features))
         write_images(Path(scratch), (representative.pixels, representative.features), (pixels, features))
         for number, member in enumerate(record.members, start=1):
             began = time.monotonic()
@@ -74,7 +74,7 @@ def quantize(members: Path, data: Path, out: Path, settings: Settings, name: str
     on_test = HeldOut(test.classes, keras[:, border:], tflite[:, border:])
     name = name or record.name
     files = [member.file for member in made]
-    report = record_bytes(validation_record(record, settings, name, files, on_validation, on_test))
+    report = record_bytes(validation_record(record, settings, len(representative), name, files, on_validation, on_test))
     bundle = write_bundle(out, *pack(record, settings, name, made, training, report))
     return Result(bundle, tuple(made), on_validation, on_test)
 

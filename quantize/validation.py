@@ -52,14 +52,24 @@ class HeldOut:
 
 
 def validation_record(
-    record: Record, settings: Settings, name: str, files: Sequence[str], validation: HeldOut, test: HeldOut
+    record: Record,
+    settings: Settings,
+    drawn: int,
+    name: str,
+    files: Sequence[str],
+    validation: HeldOut,
+    test: HeldOut,
 ) -> dict[str, Any]:
-    """The contents of validation.json; `files` are the members' names in the bundle. `test` may hold no images."""
+    """The contents of validation.json.
+
+    `drawn` is the number of representative images there were, `files` are the members' names in the bundle. `test` may
+    hold no images.
+    """
     truth = validation.truth
     votes = RULES[settings.vote.rule](validation.tflite, settings.vote.min_votes)
     winners = RULES[settings.vote.rule](validation.tflite, 1)
     counts = confusion(truth, votes.label, len(record.labels))
-    quantised = dataclasses.asdict(settings)
+    quantised = dataclasses.asdict(settings) | {"representative_images": drawn}
     return {
         "schema_version": SCHEMA_VERSION,
         "name": name,
