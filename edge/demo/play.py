@@ -64,8 +64,9 @@ def run_demo(bundle: Bundle, showing: Showing, folder: Path | None, seconds: flo
     _say(f"{showing.remark}.")
     _say(f"The camera writes {len(drops)} files in about {seconds:.0f} s to {stage.capture}")
     with running(stage) as process:
-        counts, took = _watch(stage, drops, expected, seconds, lambda: check_alive(process, stage))
+        took = _watch(stage, drops, expected, seconds, lambda: check_alive(process, stage))
         status = stop(process)
+    counts = stage.counts()
     with closing(open_ledger_readonly(stage.ledger)) as connection:
         found = read_found(connection)
     wrong = faults(expected, found, counts.accounting, drops)
@@ -75,15 +76,18 @@ def run_demo(bundle: Bundle, showing: Showing, folder: Path | None, seconds: flo
     return wrong
 
 
-def _watch(
-    stage: Stage, drops: Sequence[Drop], expected: Expected, seconds: float, check: Callable[[], None]
-) -> tuple[Counts, float]:
-    """Plays the camera and shows the counts until all drops are decided on, or time is up. Returns the last look."""
+def _watch(stage: Stage, drops: Sequence[Drop], expected: Expected, seconds: float, check: Callable[[], None]) -> float:
+    """Plays the camera and shows the counts until all drops are decided on, or time is up; returns the seconds it took."""
     halt = threading.Event()
     dropped: list[Drop] = []
     done = Done(len(expected.counted) + len(expected.rejected), expected.duplicates)
+
+    def film() -> None:
+        for drop in play(drops, stage.capture, seconds, halt):
+            dropped.append(drop)  # one by one: the display counts them as they come
+
     with ThreadPoolExecutor(1, "camera") as pool, _display() as display:
-        camera = pool.submit(lambda: dropped.extend(play(drops, stage.capture, seconds, halt)))
+        camera = pool.submit(film)
         try:
             return _look(stage, dropped, camera, len(drops), done, display, check)
         finally:
@@ -98,7 +102,7 @@ def _look(
     done: Done,
     display: Callable[[Moment], None],
     check: Callable[[], None],
-) -> tuple[Counts, float]:
+) -> float:
     began, camera_ended = time.monotonic(), None
     while True:
         check()
@@ -109,7 +113,7 @@ def _look(
             camera.result()  # what went wrong in the camera's thread is raised here
             camera_ended = camera_ended or now
             if done.reached(accounting) or now - camera_ended > FINISH_SECONDS:
-                return counts, now - began
+                return now - began
         time.sleep(LOOK_SECONDS)
 
 
