@@ -60,7 +60,7 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
         model = build(features)
         model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", jit_compile=False)
         # Batches of 27 on 8 channels crash the oneDNN of TensorFlow 2.21 on some processors (segmentation fault).
-        model.fit({"pixels": pixels, "features": features}, classes, batch_size=32, epochs=25, verbose=0)
+        model.fit({"pixels": pixels, "features": features}, classes, batch_size=32, epochs=18, verbose=0)
         file = folder / "members" / f"{number:02d}-{name}.keras"
         model.save(file)
         members.append(member_entry(file, f"{name}_cnn") | {"seed": number, "history": [{"loss": 0.1}]})
