@@ -52,7 +52,8 @@ def run(config: EdgeConfig, stop: Callable[[], bool], notifier: Notifier, clock:
         daemon = Daemon(config, bundle, ensemble, ledger, watcher, notifier, clock)
         daemon.publish("running")
         notifier.send(READY="1", STATUS=f"watching {config.watch}")
-        log.info("watching %s with bundle %s (%s)", config.watch, bundle.manifest.name, bundle.digest[:12])
+        name, digest = bundle.manifest.name, bundle.digest[:12]
+        log.info("process %d watching %s with bundle %s (%s)", os.getpid(), config.watch, name, digest)
         while not stop():
             daemon.turn(stop)
         notifier.send(STOPPING="1")
