@@ -18,6 +18,8 @@ class Tensor:
     name: str
     dtype: str  # "int8", "uint8", "float32" …
     shape: tuple[int, ...]
+    buffer: int  # index of the buffer with its constant values; an empty one for what is computed
+    scales: tuple[float, ...]  # of its integers, one or one for each channel; none for a float tensor
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,13 @@ def operators(model: bytes) -> list[Operator]:
     root = schema.ModelT.InitFromPackedBuf(model)
     (graph,) = root.subgraphs
     tensors = [
-        Tensor(tensor.name.decode(), _DTYPES[tensor.type].lower(), tuple(_list(tensor.shape)))
+        Tensor(
+            tensor.name.decode(),
+            _DTYPES[tensor.type].lower(),
+            tuple(_list(tensor.shape)),
+            tensor.buffer,
+            _scales(tensor.quantization),
+        )
         for tensor in graph.tensors
     ]
     codes = [_OPERATORS[max(code.builtinCode, code.deprecatedBuiltinCode)] for code in root.operatorCodes]
@@ -55,6 +63,10 @@ def is_integer_convolution(operator: Operator) -> bool:
 
 def _list(values: Sequence[int] | None) -> list[int]:
     return [] if values is None else [int(value) for value in values]
+
+
+def _scales(quantisation: Any) -> tuple[float, ...]:
+    return () if quantisation is None or quantisation.scale is None else tuple(map(float, quantisation.scale))
 
 
 def _names(enumeration: Any) -> dict[int, str]:
