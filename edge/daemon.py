@@ -51,7 +51,7 @@ def run(config: EdgeConfig, stop: Callable[[], bool], notifier: Notifier, clock:
     ):
         daemon = Daemon(config, bundle, ensemble, ledger, watcher, notifier, clock)
         daemon.publish("running")
-        notifier.send(READY="1", STATUS=f"watching {config.watch}")
+        notifier.send(patience_seconds=30.0, READY="1", STATUS=f"watching {config.watch}")
         name, digest = bundle.manifest.name, bundle.digest[:12]
         log.info("process %d watching %s with bundle %s (%s)", os.getpid(), config.watch, name, digest)
         while not stop():

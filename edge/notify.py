@@ -22,13 +22,17 @@ class Notifier:
         self._every = None if watchdog_seconds is None else watchdog_seconds / 4
         self._last_alive = float("-inf")
 
-    def send(self, **fields: str) -> None:
-        """One datagram of NAME=value lines. A manager that is not there to listen is no reason to stop counting."""
+    def send(self, patience_seconds: float = 0.2, **fields: str) -> None:
+        """One datagram of NAME=value lines, dropped where nobody takes it within `patience_seconds`.
+
+        A manager that is gone, or too busy to empty its queue (it holds as few as ten), is no reason to stop counting.
+        """
         if not self._address:
             return
         message = "\n".join(f"{name}={value}" for name, value in fields.items())
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as datagram:
+                datagram.settimeout(patience_seconds)
                 datagram.connect(self._address)
                 datagram.sendall(message.encode(errors="backslashreplace"))
         except OSError as error:

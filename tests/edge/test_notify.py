@@ -58,6 +58,33 @@ def test_a_manager_that_is_gone_does_not_stop_us(tmp_path):
     Notifier(str(tmp_path / "nobody"), watchdog_seconds=1.0).alive(0.0)
 
 
+def test_a_manager_that_does_not_listen_holds_nobody_up(manager):
+    notifier = Notifier(manager.getsockname())
+    sent = 0
+    while True:  # until its queue is full
+        notifier.send(patience_seconds=0.01, STATUS=str(sent))
+        sent += 1
+        if sent > 5000:
+            pytest.skip("this kernel queues datagrams without end")
+        if not fits(manager):
+            break
+    notifier.send(patience_seconds=0.01, STATUS="one too many")
+    assert b"STATUS=one too many" not in heard(manager)
+    notifier.send(STATUS="again")
+    assert heard(manager) == [b"STATUS=again"]
+
+
+def fits(manager: socket.socket) -> bool:
+    """Whether one more datagram would be taken at once; it takes that place itself."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagram:
+        datagram.setblocking(False)
+        try:
+            datagram.sendto(b"filler", manager.getsockname())
+        except BlockingIOError:
+            return False
+        return True
+
+
 def test_a_name_that_is_not_text_can_be_told(manager):
     Notifier(manager.getsockname()).send(STATUS=os.fsdecode(b"caf\xe9.png"))
     assert heard(manager) == [rb"STATUS=caf\udce9.png"]

@@ -160,7 +160,7 @@ def rows(connection: sqlite3.Connection, query: str) -> Iterator[tuple]:
     return iter(connection.execute(query).fetchall())
 
 
-def until(condition: Callable[[], bool], what: str, seconds: float = 600) -> None:
+def until(condition: Callable[[], bool], what: str, seconds: float = 300) -> None:
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
