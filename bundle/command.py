@@ -24,6 +24,12 @@ class _Refusing(TyperGroup):
 
 def command_group(help_text: str) -> typer.Typer:
     """A typer application whose commands may raise PlanktowError."""
-    return typer.Typer(
+    app = typer.Typer(
         cls=_Refusing, help=help_text, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
     )
+    app.callback()(_keep_the_group)
+    return app
+
+
+def _keep_the_group() -> None:
+    """Without a callback typer turns a group of one command into that command, and refusals would not pass by us."""

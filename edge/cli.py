@@ -184,10 +184,10 @@ def classify(
     Exit code 1 when not one file could be classified.
     """
     from bundle.folder import open_bundle
+    from bundle.scores import score
     from edge.listing import files_line, judged_csv, judged_json, judged_table, scores_lines
     from edge.oneoff import check_truth, find_targets
     from edge.oneoff import classify as classify_files
-    from edge.scores import score
     from edge.screen import show, to_text, with_progress
     from edge.shipped import DEFAULT, shipped_bundle
 

@@ -18,9 +18,9 @@ from rich.text import Text
 
 from bundle.folder import Bundle
 from bundle.labels import UNCLASSIFIED
+from bundle.scores import Scores
 from bundle.whole import json_bytes
 from edge.oneoff import Judged
-from edge.scores import Scores
 from edge.screen import table
 
 FEW = 40  # files: as many rows as a person reads

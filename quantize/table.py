@@ -39,12 +39,13 @@ def print_result(result: Result) -> None:
 
 
 def _ensemble(part: str, held_out: HeldOut, result: Result) -> str:
-    vote = result.bundle.manifest.vote
-    scores = vote_scores(held_out.truth, held_out.tflite, vote)
+    vote, labels = result.bundle.manifest.vote, result.bundle.labels
+    scores = vote_scores(held_out.truth, held_out.tflite, vote, labels)
+    keras = vote_scores(held_out.truth, held_out.keras, vote, labels)
     return (
         f"{vote.rule} vote of {len(result.members)} on {len(held_out.truth)} {part} images: {_percent(scores.accuracy)} top-1, "
         f"{_percent(scores.balanced_accuracy)} balanced, {_percent(scores.macro_f1)} macro-F1 "
-        f"(Keras: {_percent(vote_scores(held_out.truth, held_out.keras, vote).accuracy)} top-1)"
+        f"(Keras: {_percent(keras.accuracy)} top-1)"
     )
 
 

@@ -10,7 +10,7 @@ nothing was chosen by. The file holds, all shares from 0 to 1, rounded to a mill
     vote             {rule, tie, min_votes}: the bundle's vote, which made the verdicts below
     quantised        {scheme, representative_images, seed, max_accuracy_drop, min_agreement}: how, and within which limits
     validation       {images, members [{file, keras, tflite, agreement}], hard {keras, tflite}, soft {keras, tflite}}, where
-                     keras and tflite are each {accuracy, balanced_accuracy, macro_f1}: the originals, and what ships;
+                     keras and tflite are each {images, accuracy, balanced_accuracy, macro_f1}: originals and what ships;
                      hard and soft are the votes of all members, with min_votes 1
     test             the same of the test split; null where the run has none
     confusion        C rows of C + 1 counts of validation images: row = true class, column = verdict by `vote` of the
@@ -32,11 +32,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.manifest import VoteRule
-from bundle.vote import RULES, ballots
+from bundle.scores import ClassScore, Summary, score_indices
+from bundle.vote import NO_LABEL, RULES, ballots
 from quantize.check import compare
 from quantize.config import Settings
 from quantize.record import Record
-from quantize.scores import Scores, confusion, overall, per_class
 
 SCHEMA_VERSION = 1
 SCORE_BINS = 10
@@ -77,19 +77,30 @@ def validation_record(
         "labels": list(record.labels),
         "vote": quantised.pop("vote"),
         "quantised": quantised,
-        "validation": _part(files, validation),
-        "test": _part(files, test) if len(test.truth) else None,
+        "validation": _part(files, validation, record.labels),
+        "test": _part(files, test, record.labels) if len(test.truth) else None,
         "confusion": counts.tolist(),
-        "classes": [dataclasses.asdict(scores) for scores in per_class(counts, record.labels)],
+        "classes": _classes(truth, votes.label, record.labels),
         "by_score": _by_score(winners.score, winners.label == truth),
         "by_votes": _by_votes(winners.votes, winners.label == truth),
     }
 
 
-def vote_scores(truth: NDArray[np.int32], scores: NDArray[np.float32], vote: VoteRule) -> Scores:
-    """How good the vote of all members is: truth (M,), scores (N, M, C)."""
-    verdicts = RULES[vote.rule](scores, vote.min_votes).label
-    return overall(confusion(truth, verdicts, scores.shape[2]))
+def vote_scores(
+    truth: NDArray[np.int32], scores: NDArray[np.float32], vote: VoteRule, labels: Sequence[str]
+) -> Summary:
+    """How good the vote of all members is: truth (M,), scores (N, M, C), C labels."""
+    return score_indices(truth, RULES[vote.rule](scores, vote.min_votes).label, labels).summary
+
+
+def confusion(truth: NDArray[np.int32], verdicts: NDArray[np.int32], class_count: int) -> NDArray[np.int64]:
+    """(C, C + 1) image counts: row the true class, column the verdict, the last column NO_LABEL (unclassified).
+
+    truth (M,) class indices; verdicts (M,) class indices or NO_LABEL.
+    """
+    columns = class_count + 1
+    column = np.where(verdicts == NO_LABEL, class_count, verdicts)
+    return np.bincount(truth * columns + column, minlength=class_count * columns).reshape(class_count, columns)
 
 
 def record_bytes(record: dict[str, Any]) -> bytes:
@@ -97,21 +108,39 @@ def record_bytes(record: dict[str, Any]) -> bytes:
     return (_spelled(record, "") + "\n").encode()
 
 
-def _part(files: Sequence[str], part: HeldOut) -> dict[str, Any]:
-    class_count = part.keras.shape[2]
+def _classes(truth: NDArray[np.int32], verdicts: NDArray[np.int32], labels: Sequence[str]) -> list[dict[str, Any]]:
+    found = score_indices(truth, verdicts, labels).classes
+    rows = [(label, found.get(label, ClassScore(0, 0, 0))) for label in labels]
+    return [
+        {
+            "label": label,
+            "support": each.images,
+            "recall": _rounded(each.recall),
+            "precision": _rounded(each.precision),
+            "f1": _rounded(each.f1 if each.images + each.verdicts else None),
+        }
+        for label, each in rows
+    ]
+
+
+def _rounded(share: float | None) -> float | None:
+    return None if share is None else round(share, 6)
+
+
+def _part(files: Sequence[str], part: HeldOut, labels: Sequence[str]) -> dict[str, Any]:
     keras, tflite = ballots(part.keras), ballots(part.tflite)
 
     def member(index: int) -> dict[str, Any]:
         return {
             "file": files[index],
-            "keras": dataclasses.asdict(overall(confusion(part.truth, keras[index], class_count))),
-            "tflite": dataclasses.asdict(overall(confusion(part.truth, tflite[index], class_count))),
+            "keras": dataclasses.asdict(score_indices(part.truth, keras[index], labels).summary),
+            "tflite": dataclasses.asdict(score_indices(part.truth, tflite[index], labels).summary),
             "agreement": compare(part.truth, part.keras[index], part.tflite[index]).agreement,
         }
 
     def vote(rule: str) -> dict[str, Any]:
         return {
-            kind: dataclasses.asdict(vote_scores(part.truth, scores, VoteRule(rule)))  # type: ignore[arg-type]
+            kind: dataclasses.asdict(vote_scores(part.truth, scores, VoteRule(rule), labels))  # type: ignore[arg-type]
             for kind, scores in (("keras", part.keras), ("tflite", part.tflite))
         }
 

@@ -15,11 +15,6 @@ from bundle.command import command_group
 app = command_group("Trains the members of a classifier on a folder of labelled images (FOLDER/CLASS/image).")
 
 
-@app.callback()
-def _group() -> None:
-    """Keeps `train` a sub-command while it is the only one."""
-
-
 @app.command()
 def train(
     run: Annotated[Path, typer.Argument(help="The run: a TOML file, such as trainer/runs/flowcam-6/run.toml.")],

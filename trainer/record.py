@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.preprocess import FEATURES
+from bundle.scores import Summary
 from bundle.whole import json_bytes, sha256_hex, write_whole
 from trainer.config import MemberRun, Run
 from trainer.dataset import Dataset
-from trainer.scores import Scores
 
 SCHEMA_VERSION = 1
 
@@ -39,8 +39,8 @@ class Member:
     started: str  # UTC, ISO 8601
     finished: str
     versions: dict[str, str]
-    validation: Scores
-    test: Scores
+    validation: Summary
+    test: Summary
     history: list[dict[str, float]]  # one entry an epoch of the last unbroken stretch of training
 
 
@@ -56,7 +56,7 @@ class Record:
     features: tuple[str, ...]
     data: dict[str, Any]
     members: tuple[Member, ...]
-    hard_vote_test: Scores  # of the Keras members
+    hard_vote_test: Summary  # of the Keras members
     split: dict[str, list[str]]  # sha-256 of the images of each part
 
     @staticmethod
@@ -65,7 +65,7 @@ class Record:
         dataset: Dataset,
         images: dict[str, NDArray[np.intp]],
         members: list[Member],
-        ensemble: Scores,
+        ensemble: Summary,
         now: str,
     ) -> Record:
         """The record of a run as far as it has come."""
@@ -101,8 +101,8 @@ def write_member(
     data_digest: str,
     started: str,
     finished: str,
-    validation: Scores,
-    test: Scores,
+    validation: Summary,
+    test: Summary,
     history: list[dict[str, float]],
 ) -> Member:
     """Writes the member's own record beside `file`, the sign that it is finished, and returns it."""
@@ -135,7 +135,7 @@ def read_member(file: Path, member: MemberRun, data_digest: str) -> Member | Non
     if not file.exists() or not note.exists():
         return None
     table = json.loads(note.read_bytes())
-    table["validation"], table["test"] = Scores(**table["validation"]), Scores(**table["test"])
+    table["validation"], table["test"] = Summary(**table["validation"]), Summary(**table["test"])
     done = Member(**table)
     same = (
         done.settings == json.loads(json.dumps(dataclasses.asdict(member)))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.errors import PlanktowError
+from bundle.scores import Summary, score_indices
 from bundle.vote import hard_vote
 from bundle.whole import write_whole
 from trainer.architectures import build
@@ -20,7 +21,6 @@ from trainer.dataset import Dataset
 from trainer.feed import TrainingFeed, one_hot, plain_inputs
 from trainer.progress import Progress
 from trainer.record import Member, Record, read_member, write_member, write_record
-from trainer.scores import Scores, score
 from trainer.split import PARTS, split
 from trainer.start import start_from
 
@@ -55,7 +55,7 @@ def train_run(run: Run, dataset: Dataset, out: Path, say: Say, now: Callable[[],
         members.append(done)
         scores.append(_predict(_load(file), dataset, images["test"]))
         voted = hard_vote(np.stack(scores))
-        ensemble = score(dataset.classes[images["test"]], voted.label, len(dataset.labels))
+        ensemble = score_indices(dataset.classes[images["test"]], voted.label, dataset.labels).summary
         record = Record.of(run, dataset, images, members, ensemble, now())
         write_record(out / "training.json", record)
         say(f"{member.name}: test {_percent(done.test)}; hard vote of {len(members)}: test {_percent(ensemble)}")
@@ -114,7 +114,9 @@ def _train_member(
         )
     model = _as_float32(model, run, member, dataset, images["train"])
     result = {
-        part: score(dataset.classes[images[part]], _predict(model, dataset, images[part]).argmax(axis=1), class_count)
+        part: score_indices(
+            dataset.classes[images[part]], _predict(model, dataset, images[part]).argmax(axis=1), dataset.labels
+        ).summary
         for part in ("validation", "test")
     }
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -178,5 +180,5 @@ def _predict(model: keras.Model, dataset: Dataset, images: NDArray[np.intp]) -> 
     return scores
 
 
-def _percent(scores: Scores) -> str:
+def _percent(scores: Summary) -> str:
     return f"{scores.accuracy:.1%} (balanced {scores.balanced_accuracy:.1%}, macro-F1 {scores.macro_f1:.1%})"

@@ -18,6 +18,7 @@ from rich.text import Text
 
 from bundle.errors import BadData
 from bundle.folder import Bundle
+from bundle.scores import Scores, score
 from edge.counts import Accounting, Counts
 from edge.demo.camera import Drop, Expected, expect, plan, play
 from edge.demo.check import Found, fault_of, faults, read_found
@@ -27,7 +28,6 @@ from edge.demo.tables import Moment, live_line, live_table, mishap_table, taxa_t
 from edge.ledger import open_ledger_readonly
 from edge.oneoff import Target, classify
 from edge.report import accounting_lines
-from edge.scores import Scores, score
 from edge.screen import forgive_encoding, show
 
 LOOK_SECONDS = 0.25  # between two looks at the ledger

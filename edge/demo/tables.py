@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from rich.console import Group, RenderableType
 from rich.text import Text
 
+from bundle.scores import Scores
 from edge.counts import Counts
 from edge.demo.camera import Drop
 from edge.demo.check import Found
-from edge.scores import Scores
 from edge.screen import table
 
 BAR = 30  # columns

@@ -11,12 +11,12 @@ import sys
 import pytest
 from rich.text import Text
 
+from bundle.scores import score
 from edge.counts import Accounting, Counts, LedgerBundle
 from edge.demo.camera import Drop
 from edge.demo.check import Found
 from edge.demo.flowcam import Specimen, unpack
 from edge.demo.tables import ROWS, Moment, live_line, live_table, mishap_table, taxa_table
-from edge.scores import score
 from edge.screen import table, to_text
 
 from .filled import fill, other_bundle

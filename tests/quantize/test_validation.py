@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -5,10 +6,11 @@ import pytest
 
 from bundle.manifest import VoteRule
 from bundle.preprocess import FEATURES, InputSpec
+from bundle.scores import Summary
+from bundle.vote import NO_LABEL
 from quantize.config import Settings
 from quantize.record import Record, Split
-from quantize.scores import Scores
-from quantize.validation import HeldOut, record_bytes, validation_record, vote_scores
+from quantize.validation import HeldOut, confusion, record_bytes, validation_record, vote_scores
 
 RECORD = Record(
     schema_version=1,
@@ -64,6 +66,30 @@ def test_the_confusion_counts_are_of_the_tflite_members_by_the_bundles_own_vote(
     assert record(Settings())["confusion"] == [[1, 1, 0, 0], [0, 1, 0, 0], [1, 0, 0, 0]]  # a tie goes to class 0
 
 
+def test_the_confusion_has_a_row_for_each_truth_and_a_last_column_for_unclassified():
+    truth = np.array([0, 0, 0, 0, 1, 1], np.int32)  # the last of three classes has no image
+    verdicts = np.array([0, 0, 1, NO_LABEL, 1, 2], np.int32)
+    assert confusion(truth, verdicts, 3).tolist() == [[2, 1, 0, 1], [0, 1, 1, 0], [0, 0, 0, 0]]
+
+
+def test_a_class_says_nothing_of_what_has_no_image_or_no_verdict():
+    made = validation_record(
+        dataclasses.replace(RECORD, labels=("a", "b", "c", "d")),
+        Settings(),
+        52,
+        "x",
+        FILES[:1],
+        HeldOut(np.array([0, 1], np.int32), *[np.eye(4, dtype=np.float32)[None, [0, 2]]] * 2),
+        HeldOut(np.empty(0, np.int32), *[np.empty((1, 0, 4), np.float32)] * 2),
+    )
+    assert made["classes"] == [
+        {"label": "a", "support": 1, "recall": 1.0, "precision": 1.0, "f1": 1.0},
+        {"label": "b", "support": 1, "recall": 0.0, "precision": None, "f1": 0.0},
+        {"label": "c", "support": 0, "recall": None, "precision": 0.0, "f1": 0.0},
+        {"label": "d", "support": 0, "recall": None, "precision": None, "f1": None},
+    ]
+
+
 def test_the_classes_follow_from_the_confusion_counts():
     made = record(Settings(vote=VoteRule(min_votes=2)))
     assert made["classes"] == [
@@ -83,6 +109,7 @@ def test_members_and_votes_are_scored_as_keras_and_as_tflite():
     assert part["hard"]["keras"]["accuracy"] == 1.0
     assert part["hard"]["tflite"] == part["soft"]["tflite"]
     assert part["hard"]["tflite"] == {
+        "images": 4,
         "accuracy": 0.5,
         "balanced_accuracy": 0.5,
         "macro_f1": pytest.approx(7 / 18, abs=1e-6),
@@ -115,9 +142,11 @@ def test_a_score_of_one_falls_into_the_last_bin():
 
 def test_the_vote_of_the_settings_decides_what_the_ensemble_scores():
     truth, scores = VALIDATION.truth, VALIDATION.tflite
-    assert vote_scores(truth, scores, VoteRule()) == Scores(0.5, 0.5, pytest.approx(7 / 18, abs=1e-6))
-    assert vote_scores(truth, scores, VoteRule(min_votes=2)) == Scores(0.5, 0.5, pytest.approx(4 / 9, abs=1e-6))
-    assert vote_scores(truth[2:3], scores[:, 2:3], VoteRule(min_votes=2)) == Scores(1.0, 1.0, 1.0)
+    assert vote_scores(truth, scores, VoteRule(), "abc") == Summary(4, 0.5, 0.5, pytest.approx(7 / 18, abs=1e-6))
+    assert vote_scores(truth, scores, VoteRule(min_votes=2), "abc") == Summary(
+        4, 0.5, 0.5, pytest.approx(4 / 9, abs=1e-6)
+    )
+    assert vote_scores(truth[2:3], scores[:, 2:3], VoteRule(min_votes=2), "abc") == Summary(1, 1.0, 1.0, 1.0)
 
 
 def test_the_file_has_one_line_for_each_row_of_a_table_and_reads_back_the_same():

@@ -1,5 +1,6 @@
 """The networks keep the contract with the quantize stage: names, types and shapes of inputs and output."""
 
+import keras
 import numpy as np
 import pytest
 
@@ -37,10 +38,16 @@ def test_both_inputs_reach_the_scores():
     assert scores(pixels, FEATURES[1:2]) != plain
 
 
-def test_white_paper_is_zero_to_the_first_convolution():
-    model = build(MemberRun("a", "simple_cnn", epochs=1, seed=1, widths=(4,), blocks=(1,)), 8, 2, FEATURES)
-    ink = model.get_layer("ink")(np.array([[[[255], [0]]]], np.uint8))
-    np.testing.assert_allclose(np.asarray(ink).ravel(), [0.0, 1.0], atol=1e-6)
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16", "mixed_float16"])
+def test_each_grey_level_is_the_same_ink_in_every_precision_and_white_is_none(precision: str):
+    keras.config.set_dtype_policy(precision)
+    try:
+        model = build(MemberRun("a", "simple_cnn", epochs=1, seed=1, widths=(4,), blocks=(1,)), 16, 2, FEATURES)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    levels = np.arange(256, dtype=np.uint8)
+    ink = keras.ops.convert_to_numpy(model.get_layer("ink")(levels.reshape(1, 16, 16, 1))).astype(np.float64)
+    np.testing.assert_array_equal(ink.ravel(), (255 - levels) / 256)
 
 
 def test_widths_and_blocks_set_the_networks_size():

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bundle.errors import BadData
 from bundle.labels import UNCLASSIFIED
@@ -72,6 +75,27 @@ class Scores:
         `unclassified` is no class: it lowers the recall of the others.
         """
         return sum(score.f1 for score in self.classes.values()) / len(self.classes)
+
+    @property
+    def summary(self) -> Summary:
+        """The figures alone."""
+        return Summary(self.images, round(self.accuracy, 6), round(self.balanced_accuracy, 6), round(self.macro_f1, 6))
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The three figures for a record, rounded to a millionth: finer than any data set."""
+
+    images: int
+    accuracy: float  # 0..1, as the two below
+    balanced_accuracy: float
+    macro_f1: float
+
+
+def score_indices(truth: NDArray[np.int32], verdicts: NDArray[np.int32], labels: Sequence[str]) -> Scores:
+    """The scores of (M,) class indices against (M,) class indices or NO_LABEL. Raises BadData when there are none."""
+    names = [*labels, UNCLASSIFIED]  # NO_LABEL is -1, and so the last of these
+    return score((names[true], names[verdict]) for true, verdict in zip(truth.tolist(), verdicts.tolist(), strict=True))
 
 
 def score(pairs: Iterable[tuple[str, str]]) -> Scores:

@@ -1,11 +1,13 @@
 """Accuracy, balanced accuracy and macro-F1, against figures worked out by hand."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bundle.errors import BadData
-from edge.scores import ClassScore, score
+from bundle.scores import ClassScore, Summary, score, score_indices
+from bundle.vote import NO_LABEL
 
 # Truth -> verdicts: 4 chains (1 right, 3 called jelly), 19 jellies (17 right, 2 called chain). scikit-learn 1.7 gives
 # accuracy 0.782608…, balanced accuracy 0.572368…, macro F1 0.578754… for them.
@@ -58,6 +60,14 @@ def test_every_figure_is_a_share_and_the_interval_holds_the_accuracy(pairs):
     assert 0 <= scores.balanced_accuracy <= 1
     assert 0 <= scores.macro_f1 <= 1
     assert sum(each.images for each in scores.classes.values()) == len(pairs)
+
+
+def test_class_indices_score_as_their_labels_do():
+    truth = np.array([0, 0, 1, 1], np.int32)
+    verdicts = np.array([0, NO_LABEL, 1, 2], np.int32)
+    by_labels = score([("a", "a"), ("a", "unclassified"), ("b", "b"), ("b", "c")])
+    assert score_indices(truth, verdicts, ("a", "b", "c")) == by_labels
+    assert by_labels.summary == Summary(4, 0.5, 0.5, 0.444444)  # F1: 2/3, 2/3, 0
 
 
 def test_nothing_to_score_is_refused():
