@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -29,6 +31,12 @@ def command_group(help_text: str) -> typer.Typer:
     )
     app.callback()(_keep_the_group)
     return app
+
+
+def typed(command: str) -> str:
+    """One of our commands as this person must type it: by its path where the environment it lies in is not activated."""
+    beside_us = Path(sys.argv[0]).with_name(command)
+    return str(beside_us) if shutil.which(command) is None and beside_us.exists() else command
 
 
 def _keep_the_group() -> None:

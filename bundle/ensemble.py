@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Literal
 
 import numpy as np
@@ -39,8 +41,9 @@ class MemberModel:
         self.name = name
         _check_runtime()
         try:
-            self._interpreter: Any = Interpreter(model_content=model, num_threads=threads)
-            self._interpreter.allocate_tensors()
+            with _without_greeting():
+                self._interpreter: Any = Interpreter(model_content=model, num_threads=threads)
+                self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise BadBundle(f"{name}: {RUNTIME} cannot load this model ({first})") from None
@@ -114,6 +117,35 @@ class Ensemble:
     def scores(self, pixels: NDArray[np.uint8], features: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, B, C) float32 from pixels (B, S, S) uint8 and features (B, F) float32."""
         return np.stack([member.scores(pixels, features) for member in self.members])
+
+
+@contextmanager
+def _without_greeting() -> Iterator[None]:
+    """Keeps LiteRT's "Created TensorFlow Lite XNNPACK delegate" from being the first line that a person sees.
+
+    It comes from C++, once a process, and no setting turns it off; what goes wrong here is raised, not printed. Takes the
+    process's stderr away for these milliseconds, so only for the first interpreter.
+    """
+    global _greeted
+    try:
+        kept = None if _greeted else os.dup(2)
+    except OSError:  # a service without a stderr
+        kept = None
+    if kept is None:
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+        _greeted = True
+
+
+_greeted = False
 
 
 def _check_runtime() -> None:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from bundle.command import command_group
+from bundle.command import command_group, typed
 from bundle.errors import BadConfig
 from bundle.whole import write_whole
 
@@ -58,7 +58,7 @@ def init(
     if file.exists():
         raise BadConfig(f"{file}: exists already; give another name, or move it away first")
     put(format_config(EdgeConfig()), file)
-    print(f"{file} written: set watch and bundle in it, then run: planktow-edge run --config {file}")
+    print(f"{file} written: set watch and bundle in it, then run: {typed('planktow-edge')} run --config {file}")
 
 
 @app.command()

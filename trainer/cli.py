@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from bundle.command import command_group
+from bundle.command import command_group, typed
 
 app = command_group("Trains the members of a classifier on a folder of labelled images (FOLDER/CLASS/image).")
 
@@ -34,7 +34,7 @@ def train(
         _say(f"left out: {line}")
     record = train_run(settings, dataset, out, _say, _now)
     _say(f"{len(record.members)} members in {out / 'members'}, the record in {out / 'training.json'}")
-    _say(f"next: planktow-quantize {out} --data {data} --out bundles/{settings.name}")
+    _say(f"next: {typed('planktow-quantize')} {out} --data {data} --out bundles/{settings.name}")
 
 
 def _say(line: str) -> None:

@@ -16,6 +16,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from bundle.command import typed
 from bundle.errors import BadData
 from bundle.folder import Bundle
 from bundle.scores import Scores, score
@@ -162,7 +163,7 @@ def _summary(
     files = (
         f"\nThe files are kept in {stage.folder}\n"
         f"  capture/ images   edge.toml settings   ledger.sqlite verdicts   counts/ live files   daemon.log\n"
-        f"  planktow-edge report --ledger {stage.ledger} --bin 10s"
+        f"  {typed('planktow-edge')} report --ledger {stage.ledger} --bin 10s"
     )
     return Group(
         taxa_table(drops, found, scores),

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -49,3 +50,27 @@ def test_a_wrong_option_has_the_same_exit_code_as_a_refusal():
     ran = run("refuse", "--nonsense")
     assert ran.returncode == 2
     assert "Traceback" not in ran.stderr
+
+
+def test_a_group_of_one_command_stays_a_group():
+    program = PROGRAM.replace("@app.command()\ndef other() -> None: ...\n", "")
+    ran = subprocess.run(
+        [sys.executable, "-c", program, "refuse", "bundle"], capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (2, "begun\n", "planktow-try: b: damaged\n")
+
+
+def test_a_hint_names_the_command_by_its_path_only_where_the_shell_would_not_find_it(tmp_path):
+    here, other = tmp_path / "planktow-edge", tmp_path / "planktow-quantize"
+    for script in (here, other):
+        script.write_text(f"#!{sys.executable}\nfrom bundle.command import typed\nprint(typed('planktow-quantize'))\n")
+        script.chmod(0o755)
+
+    def said(path: str) -> str:
+        environment = {"PATH": path, "PYTHONPATH": str(Path(__file__).parents[2])}
+        return subprocess.run([here], capture_output=True, text=True, check=True, env=environment).stdout.strip()
+
+    assert said("/nowhere") == str(other)
+    assert said(str(tmp_path)) == "planktow-quantize"
+    other.unlink()
+    assert said("/nowhere") == "planktow-quantize"

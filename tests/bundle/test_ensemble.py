@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -116,3 +119,21 @@ def test_what_is_no_model_is_refused():
     assert refusal(b"not a model at all") == (
         "m.tflite: ai-edge-litert cannot load this model (The model is not a valid Flatbuffer buffer)"
     )
+
+
+def test_loading_members_prints_nothing_and_leaves_stderr_working():
+    program = (
+        "import sys; from pathlib import Path; from bundle.folder import open_bundle\n"
+        f"open_bundle(Path({str(wrong.TINY)!r})).load(); print('still heard', file=sys.stderr)"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (ran.stdout, ran.stderr) == ("", "still heard\n")
+
+
+def test_members_load_in_a_service_without_stderr():
+    program = (
+        "import os; from pathlib import Path; from bundle.folder import open_bundle\n"
+        f"os.close(2); open_bundle(Path({str(wrong.TINY)!r})).load(); print('loaded')"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=True)
+    assert ran.stdout == "loaded\n"
