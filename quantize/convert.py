@@ -1,6 +1,6 @@
 """From a Keras model to the bytes of a .tflite file: integer convolutions and a float head, or all in float32.
 
-`docs/decisions/0003-int8-with-a-float-head.md` says why the head stays in float and why in this way.
+`docs/decisions/0004-int8-with-a-float-head.md` says why the head stays in float and why in this way.
 """
 
 from __future__ import annotations
