@@ -141,6 +141,9 @@ class Daemon:
     def _notice(self, timeout_seconds: float) -> None:
         sights = self._watcher.poll(timeout_seconds)
         wall_ns, now = self._clock.wall_ns(), self._clock.steady()
+        if moves := self._watcher.take_moves():
+            for path in self._ledger.rename(moves):
+                self._settling.forget(path)
         if sights:
             closed = {sight.found: sight.closed for sight in sights if sight.found.path not in self._settling}
             closed.update({sight.found: True for sight in sights if sight.closed})

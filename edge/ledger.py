@@ -130,6 +130,29 @@ class Ledger:
                         wanted.append(file)
         return wanted
 
+    def rename(self, moves: Sequence[tuple[str, str]]) -> list[str]:
+        """Files and folders (with a / at the end), (old path, new path), that were renamed. Returns the files' old paths.
+
+        A file that waits goes on waiting under its new name. A camera that writes a file and then gives it its name may be
+        seen half-way, with another size than it has in the end; nothing but the notification tells that the two are one.
+        """
+        renamed = []
+        with transaction(self._connection):
+            for old, new in ((_stored(old), _stored(new)) for old, new in moves):
+                waits = f"SELECT EXISTS (SELECT 1 FROM sighting WHERE path = ? AND {_WAITING})"
+                for path in self._waiting_below(old) if old.endswith("/") else [old] * self._value(waits, old):
+                    target = new + path[len(old) :]
+                    if not self._value(waits, target):
+                        self._connection.execute(
+                            f"UPDATE OR IGNORE sighting SET path = ? WHERE path = ? AND {_WAITING}", (target, path)
+                        )
+                    self._connection.execute(f"DELETE FROM sighting WHERE path = ? AND {_WAITING}", (path,))
+                    renamed.append(path)
+        return renamed
+
+    def _waiting_below(self, folder: str) -> list[str]:
+        return [path for path in self.waiting_paths() if path.startswith(folder)]
+
     def knows(self, sha256: bytes) -> bool:
         """Whether an image with this content has been counted or rejected before."""
         return bool(self._value("SELECT EXISTS (SELECT 1 FROM image WHERE sha256 = ?)", sha256))

@@ -58,6 +58,11 @@ class Settling:
         else:
             self.defer(found, now)
 
+    def forget(self, path: str) -> None:
+        """The file has another name now, under which it comes up anew."""
+        self._waiting.pop(path, None)
+        self._ready.pop(path, None)
+
     def defer(self, found: Found, now: float) -> None:
         """The file must first stay as it is for `settle_seconds`; a file already waiting unchanged waits no longer."""
         self._ready.pop(found.path, None)

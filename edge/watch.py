@@ -11,6 +11,7 @@ import os
 import queue
 import stat
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -33,6 +34,9 @@ from bundle.errors import BadConfig
 from edge.files import Found, is_hidden, is_image_name, look, scan
 
 log = logging.getLogger(__name__)
+
+# watchdog 7.1 warns, in a thousand characters, when folders come up faster than it adds its watches; it is harmless.
+warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning, "watchdog")
 
 # Reading a file would itself cause opened and closed-no-write events: ask the kernel for no more than we use.
 _EVENTS: list[type[FileSystemEvent]] = [
@@ -68,7 +72,8 @@ class Watcher:
         self.problem: str | None = None
         self.passes = 0
         self._recursive, self._rescan_seconds, self._monotonic = recursive, rescan_seconds, monotonic
-        self._events: queue.SimpleQueue[tuple[str, bool | None]] = queue.SimpleQueue()  # path, closed; None: a folder
+        self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
+        self._moves: list[tuple[str, str]] = []
         self._observer: BaseObserver | None = None
         self._identity: tuple[int, int] | None = None  # device and inode: a folder made anew is another one
         self._subtrees: Iterator[Found] = iter(())
@@ -110,12 +115,19 @@ class Watcher:
                     self.passes += 1
         return sights
 
+    def take_moves(self) -> list[tuple[str, str]]:
+        """The renames inside the folder since the last call: (old path, new path), in their order; of folders with a / each."""
+        moves, self._moves = self._moves, []
+        return moves
+
     def _take_events(self, timeout_seconds: float) -> list[Sight]:
         closed: dict[str, bool] = {}
         try:
             event = self._events.get(timeout=timeout_seconds) if timeout_seconds else self._events.get_nowait()
             while True:
-                path, was_closed = event
+                path, was_closed, moved_from = event
+                if moved_from is not None:
+                    self._moves.append((moved_from, path) if was_closed is not None else (f"{moved_from}/", f"{path}/"))
                 if was_closed is None:
                     self._subtrees = chain(self._subtrees, scan(self.root, True, path, self._refuse))
                 else:
@@ -198,19 +210,23 @@ def check_folder(root: Path) -> None:
         raise BadConfig(f"{root}: cannot be listed ({error.strerror}); allow this user to read it") from None
 
 
+_Event = tuple[str, bool | None, str | None]  # path; closed, or None for a folder; the path it had before, if any
+
+
 class _Handler(FileSystemEventHandler):
     """Runs in watchdog's thread: does as little as can be, and leaves the looking to `poll`."""
 
-    def __init__(self, root: str, events: queue.SimpleQueue[tuple[str, bool | None]]) -> None:
+    def __init__(self, root: str, events: queue.SimpleQueue[_Event]) -> None:
         self._start = len(root.rstrip("/")) + 1
         self._events = events
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         moved = isinstance(event, FileMovedEvent | DirMovedEvent)
+        before = (os.fsdecode(event.src_path)[self._start :] or None) if moved else None  # none: from outside
         path = os.fsdecode(event.dest_path if moved else event.src_path)[self._start :]
         if isinstance(event, DirCreatedEvent | DirMovedEvent):
             # watchdog tells of most files in a new folder itself; a walk of our own misses none.
             if path and not any(is_hidden(folder) for folder in path.split("/")):
-                self._events.put((path, None))
+                self._events.put((path, None, before))
         elif is_image_name(path):
-            self._events.put((path, moved or isinstance(event, FileClosedEvent)))
+            self._events.put((path, moved or isinstance(event, FileClosedEvent), before))

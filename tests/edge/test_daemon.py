@@ -123,13 +123,19 @@ def test_new_bytes_under_an_old_name_are_a_new_image(ship):
     assert sorted(label for (label,) in ship.rows("SELECT label FROM verdict")) == [0, 2]
 
 
-def test_a_file_renamed_before_it_was_read_counts_once_and_is_not_missed(ship):
+@pytest.mark.parametrize("seen_bytes", [0, 60, None])  # None: all of them
+def test_a_file_renamed_before_it_was_read_counts_once_and_is_not_missed(ship, seen_bytes: int | None):
     ship.start(settle_seconds=1.0, rescan_seconds=NEVER)
+    data = image_bytes("chain")
     with (ship.watch / "a.png").open("wb") as file:  # open: it waits
-        file.write(image_bytes("chain"))
+        file.write(data[:seen_bytes])
         file.flush()
         until(lambda: ship.accounting()["waiting"] == 1)
+        ship.process.send_signal(signal.SIGSTOP)  # the rest happens between two looks of the daemon
+        file.write(data[len(data[:seen_bytes]) :])
+        file.flush()
         (ship.watch / "a.png").rename(ship.watch / "b.png")
+        ship.process.send_signal(signal.SIGCONT)
         ship.await_accounting(counted=1)
     assert (ship.verdicts(), ship.rejects()) == ({"b.png": "chain"}, {})
 

@@ -64,6 +64,36 @@ def test_a_file_that_grows_while_it_waits_is_one_waiting_file(ledger, rows):
     assert rows("SELECT path, size, mtime_ns, found_ns FROM sighting") == [("a.png", 200, 200, NOW)]
 
 
+def test_a_file_renamed_while_it_waits_is_one_waiting_file_whatever_its_size(ledger, rows):
+    ledger.note([file("a.png", size=0)], NOW)
+    ledger.rename([("a.png", "b.png"), ("b.png", "c.png")])
+    assert ledger.waiting_paths() == ["c.png"]
+    ledger.note([file("c.png", size=20, mtime_ns=9)], NOW)
+    assert rows("SELECT path, size, mtime_ns FROM sighting") == [("c.png", 20, 9)]
+    assert accounting(rows) == (1, 0, 0, 1, 0)
+
+
+def test_a_renamed_folder_takes_its_waiting_files_along(ledger):
+    ledger.note([file("a/1.png"), file("a/b/2.png"), file("ab/3.png")], NOW)
+    assert ledger.rename([("a/", "c/")]) == ["a/1.png", "a/b/2.png"]
+    assert sorted(ledger.waiting_paths()) == ["ab/3.png", "c/1.png", "c/b/2.png"]
+
+
+def test_a_rename_onto_a_waiting_file_leaves_one_waiting(ledger, rows):
+    ledger.note([file("a.png", size=1), file("b.png", size=2)], NOW)
+    ledger.rename([("a.png", "b.png")])
+    assert rows("SELECT path, size FROM sighting") == [("b.png", 2)]
+
+
+def test_a_rename_of_what_was_decided_or_never_seen_changes_nothing(ledger, rows):
+    ledger.note([file("a.png")], NOW)
+    ledger.record([counted(file("a.png"), "a")], 1, NOW)
+    before = rows("SELECT * FROM sighting")
+    ledger.rename([("a.png", "b.png"), ("never.png", "seen.png")])
+    assert rows("SELECT * FROM sighting") == before
+    assert accounting(rows) == (1, 1, 0, 0, 0)
+
+
 def test_a_file_done_with_is_known_without_reading_it(ledger):
     done = file("a.png")
     ledger.note([done], NOW)

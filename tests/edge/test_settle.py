@@ -34,6 +34,17 @@ def test_a_found_young_file_is_ready_once_it_stayed_the_same_for_settle_seconds(
     assert "a.png" not in settling
 
 
+def test_a_file_with_another_name_is_forgotten_waiting_or_ready():
+    settling = Settling(2.0)
+    settling.notice(WHOLE, closed=False, age_seconds=0.0, now=0.0)
+    settling.forget("a.png")
+    assert "a.png" not in settling
+    settling.notice(WHOLE, closed=True, age_seconds=0.0, now=0.0)
+    settling.forget("a.png")
+    assert ready(settling) == []
+    settling.forget("never-seen.png")
+
+
 def test_a_file_that_changed_meanwhile_waits_anew():
     settling = Settling(2.0)
     settling.notice(HALF, closed=False, age_seconds=0.0, now=0.0)

@@ -264,3 +264,27 @@ def test_without_inotify_the_rescan_finds_everything_and_the_problem_is_told(fol
         put(folder / "a.png")
         assert paths(see(watcher, "a.png")) == {"a.png"}
     assert [record.getMessage() for record in caplog.records] == [watcher.problem]
+
+
+# Renames
+
+
+def test_a_rename_inside_is_told_with_both_names_once(watcher, folder):
+    put(folder / "a.png").rename(folder / "b.png")
+    see(watcher, "b.png", closed=True)
+    assert watcher.take_moves() == [("a.png", "b.png")]
+    assert watcher.take_moves() == []
+
+
+def test_what_comes_from_outside_is_no_rename(watcher, folder):
+    put(folder.parent / "outside.png").rename(folder / "a.png")
+    see(watcher, "a.png")
+    assert watcher.take_moves() == []
+
+
+def test_a_renamed_folder_is_told_with_both_names(watcher, folder):
+    put(folder / "one" / "a.png")
+    see(watcher, "one/a.png")
+    (folder / "one").rename(folder / "two")
+    see(watcher, "two/a.png")
+    assert ("one/", "two/") in watcher.take_moves()
