@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +20,23 @@ REFUSED = 2  # exit code of a refusal, as for a wrong option
 
 class _Refusing(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
-        try:
+        with refusals(str(ctx.info_name)):
             return super().invoke(ctx)
-        except PlanktowError as error:
-            print(f"{ctx.info_name}: {error}", file=sys.stderr)
-            raise SystemExit(REFUSED) from None
+
+
+@contextmanager
+def refusals(command: str) -> Iterator[None]:
+    """Ends the program with one line and REFUSED when a PlanktowError comes out of the block."""
+    try:
+        yield
+    except PlanktowError as error:
+        print(f"{command}: {error}", file=sys.stderr)
+        raise SystemExit(REFUSED) from None
+
+
+def say(line: str) -> None:
+    """A line on how a long step goes, with the time of day, on stderr."""
+    print(f"{datetime.now():%H:%M:%S}  {line}", file=sys.stderr, flush=True)
 
 
 def command_group(help_text: str) -> typer.Typer:

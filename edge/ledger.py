@@ -137,10 +137,14 @@ class Ledger:
         seen half-way, with another size than it has in the end; nothing but the notification tells that the two are one.
         """
         renamed = []
+        waits = f"SELECT EXISTS (SELECT 1 FROM sighting WHERE path = ? AND {_WAITING})"
         with transaction(self._connection):
             for old, new in ((_stored(old), _stored(new)) for old, new in moves):
-                waits = f"SELECT EXISTS (SELECT 1 FROM sighting WHERE path = ? AND {_WAITING})"
-                for path in self._waiting_below(old) if old.endswith("/") else [old] * self._value(waits, old):
+                if old.endswith("/"):
+                    paths = [path for path in self.waiting_paths() if path.startswith(old)]
+                else:
+                    paths = [old] if self._value(waits, old) else []
+                for path in paths:
                     target = new + path[len(old) :]
                     if not self._value(waits, target):
                         self._connection.execute(
@@ -149,9 +153,6 @@ class Ledger:
                     self._connection.execute(f"DELETE FROM sighting WHERE path = ? AND {_WAITING}", (path,))
                     renamed.append(path)
         return renamed
-
-    def _waiting_below(self, folder: str) -> list[str]:
-        return [path for path in self.waiting_paths() if path.startswith(folder)]
 
     def knows(self, sha256: bytes) -> bool:
         """Whether an image with this content has been counted or rejected before."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bundle.command import REFUSED
-from bundle.errors import PlanktowError
+from bundle.command import refusals, say
 from quantize.config import Scheme, read_config
 from quantize.run import quantize
 from quantize.table import print_result
@@ -30,15 +27,8 @@ def main(
     scheme: Annotated[Scheme | None, typer.Option(help="Overrides the configured scheme. [default: int8]")] = None,
 ) -> None:
     """Converts each member to TFLite, checks it against its Keras original on held-out images, and packs the bundle."""
-    try:
-        print_result(quantize(members, data, out, read_config(config, scheme), name, _say))
-    except PlanktowError as error:
-        print(f"planktow-quantize: {error}", file=sys.stderr)
-        raise typer.Exit(REFUSED) from None
-
-
-def _say(line: str) -> None:
-    print(f"{datetime.now():%H:%M:%S}  {line}", file=sys.stderr, flush=True)
+    with refusals("planktow-quantize"):
+        print_result(quantize(members, data, out, read_config(config, scheme), name, say))
 
 
 if __name__ == "__main__":

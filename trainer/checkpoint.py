@@ -17,16 +17,21 @@ class Checkpoint(keras.callbacks.Callback):
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
-        self._scratch = path.with_name(f".partial-{path.name}")
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
         """Called by Keras. A loss that is not a number is never written over a good state."""
         if logs is None or logs["loss"] != logs["loss"]:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self.model.save(self._scratch)
-        write_whole(self._path, self._scratch.read_bytes())
-        self._scratch.unlink()
+        save_whole(self.model, self._path)
+
+
+def save_whole(model: keras.Model, path: Path) -> None:
+    """Saves `model` to the .keras file `path`, whole or not at all; its folder is made when missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".partial-{path.name}")  # Keras writes only to a name that ends in .keras
+    model.save(scratch)
+    write_whole(path, scratch.read_bytes())
+    scratch.unlink()
 
 
 def resume(model: keras.Model, path: Path, steps_per_epoch: int) -> int:

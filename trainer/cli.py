@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bundle.command import command_group, typed
+from bundle.command import command_group, say, typed
 
 app = command_group("Trains the members of a classifier on a folder of labelled images (FOLDER/CLASS/image).")
 
@@ -29,16 +28,12 @@ def train(
 
     settings = read_run(run)
     out.mkdir(parents=True, exist_ok=True)
-    dataset = load_dataset(data, settings.input, out / "cache", _say)
+    dataset = load_dataset(data, settings.input, out / "cache", say)
     for line in (*dataset.findings.conflicts, *dataset.findings.unreadable):
-        _say(f"left out: {line}")
-    record = train_run(settings, dataset, out, _say, _now)
-    _say(f"{len(record.members)} members in {out / 'members'}, the record in {out / 'training.json'}")
-    _say(f"next: {typed('planktow-quantize')} {out} --data {data} --out bundles/{settings.name}")
-
-
-def _say(line: str) -> None:
-    print(f"{datetime.now():%H:%M:%S}  {line}", file=sys.stderr, flush=True)
+        say(f"left out: {line}")
+    record = train_run(settings, dataset, out, say, _now)
+    say(f"{len(record.members)} members in {out / 'members'}, the record in {out / 'training.json'}")
+    say(f"next: {typed('planktow-quantize')} {out} --data {data} --out bundles/{settings.name}")
 
 
 def _now() -> str:

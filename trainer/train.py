@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from bundle.errors import PlanktowError
 from bundle.scores import Summary, score_indices
 from bundle.vote import hard_vote
-from bundle.whole import write_whole
 from trainer.architectures import build
-from trainer.checkpoint import Checkpoint, resume
+from trainer.checkpoint import Checkpoint, resume, save_whole
 from trainer.config import MemberRun, Run
 from trainer.dataset import Dataset
 from trainer.feed import TrainingFeed, one_hot, plain_inputs
@@ -119,11 +118,7 @@ def _train_member(
         ).summary
         for part in ("validation", "test")
     }
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".partial-{file.name}")
-    model.save(partial)
-    write_whole(file, partial.read_bytes())
-    partial.unlink()
+    save_whole(model, file)
     done = write_member(
         file, member, dataset.digest, started, now(), result["validation"], result["test"], progress.history
     )
