@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bundle.errors import BadData
 from bundle.labels import UNCLASSIFIED
+from bundle.vote import NO_LABEL
 
 Z95 = 1.959964  # the normal distribution's 97.5 % point
 
@@ -96,6 +97,16 @@ def score_indices(truth: NDArray[np.int32], verdicts: NDArray[np.int32], labels:
     """The scores of (M,) class indices against (M,) class indices or NO_LABEL. Raises BadData when there are none."""
     names = [*labels, UNCLASSIFIED]  # NO_LABEL is -1, and so the last of these
     return score((names[true], names[verdict]) for true, verdict in zip(truth.tolist(), verdicts.tolist(), strict=True))
+
+
+def confusion(truth: NDArray[np.int32], verdicts: NDArray[np.int32], class_count: int) -> NDArray[np.int64]:
+    """(C, C + 1) image counts: row the true class, column the verdict, the last column NO_LABEL (unclassified).
+
+    truth (M,) class indices; verdicts (M,) class indices or NO_LABEL.
+    """
+    columns = class_count + 1
+    column = np.where(verdicts == NO_LABEL, class_count, verdicts)
+    return np.bincount(truth * columns + column, minlength=class_count * columns).reshape(class_count, columns)
 
 
 def score(pairs: Iterable[tuple[str, str]]) -> Scores:

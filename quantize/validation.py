@@ -32,8 +32,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.manifest import VoteRule
-from bundle.scores import ClassScore, Summary, score_indices
-from bundle.vote import NO_LABEL, RULES, ballots
+from bundle.scores import ClassScore, Summary, confusion, score_indices
+from bundle.vote import RULES, ballots
 from quantize.check import compare
 from quantize.config import Settings
 from quantize.record import Record
@@ -91,16 +91,6 @@ def vote_scores(
 ) -> Summary:
     """How good the vote of all members is: truth (M,), scores (N, M, C), C labels."""
     return score_indices(truth, RULES[vote.rule](scores, vote.min_votes).label, labels).summary
-
-
-def confusion(truth: NDArray[np.int32], verdicts: NDArray[np.int32], class_count: int) -> NDArray[np.int64]:
-    """(C, C + 1) image counts: row the true class, column the verdict, the last column NO_LABEL (unclassified).
-
-    truth (M,) class indices; verdicts (M,) class indices or NO_LABEL.
-    """
-    columns = class_count + 1
-    column = np.where(verdicts == NO_LABEL, class_count, verdicts)
-    return np.bincount(truth * columns + column, minlength=class_count * columns).reshape(class_count, columns)
 
 
 def record_bytes(record: dict[str, Any]) -> bytes:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundle.errors import BadData
-from bundle.scores import ClassScore, Summary, score, score_indices
+from bundle.scores import ClassScore, Summary, confusion, score, score_indices
 from bundle.vote import NO_LABEL
 
 # Truth -> verdicts: 4 chains (1 right, 3 called jelly), 19 jellies (17 right, 2 called chain). scikit-learn 1.7 gives
@@ -73,3 +73,9 @@ def test_class_indices_score_as_their_labels_do():
 def test_nothing_to_score_is_refused():
     with pytest.raises(BadData, match="no image has both a known class and a verdict"):
         score([])
+
+
+def test_the_confusion_has_a_row_for_each_truth_and_a_last_column_for_unclassified():
+    truth = np.array([0, 0, 0, 0, 1, 1], np.int32)  # the last of three classes has no image
+    verdicts = np.array([0, 0, 1, NO_LABEL, 1, 2], np.int32)
+    assert confusion(truth, verdicts, 3).tolist() == [[2, 1, 0, 1], [0, 1, 1, 0], [0, 0, 0, 0]]

@@ -7,10 +7,9 @@ import pytest
 from bundle.manifest import VoteRule
 from bundle.preprocess import FEATURES, InputSpec
 from bundle.scores import Summary
-from bundle.vote import NO_LABEL
 from quantize.config import Settings
 from quantize.record import Record, Split
-from quantize.validation import HeldOut, confusion, record_bytes, validation_record, vote_scores
+from quantize.validation import HeldOut, record_bytes, validation_record, vote_scores
 
 RECORD = Record(
     schema_version=1,
@@ -64,12 +63,6 @@ def test_the_head_says_what_was_done():
 def test_the_confusion_counts_are_of_the_tflite_members_by_the_bundles_own_vote():
     assert record(Settings(vote=VoteRule(min_votes=2)))["confusion"] == [[1, 1, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]]
     assert record(Settings())["confusion"] == [[1, 1, 0, 0], [0, 1, 0, 0], [1, 0, 0, 0]]  # a tie goes to class 0
-
-
-def test_the_confusion_has_a_row_for_each_truth_and_a_last_column_for_unclassified():
-    truth = np.array([0, 0, 0, 0, 1, 1], np.int32)  # the last of three classes has no image
-    verdicts = np.array([0, 0, 1, NO_LABEL, 1, 2], np.int32)
-    assert confusion(truth, verdicts, 3).tolist() == [[2, 1, 0, 1], [0, 1, 1, 0], [0, 0, 0, 0]]
 
 
 def test_a_class_says_nothing_of_what_has_no_image_or_no_verdict():
