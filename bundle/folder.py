@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,7 +15,7 @@ from bundle.labels import UNCLASSIFIED, parse_labels
 from bundle.manifest import MANIFEST, Manifest, Member, format_manifest, parse_manifest
 from bundle.preprocess import Prepared, prepare
 from bundle.vote import NO_LABEL, RULES, Votes
-from bundle.whole import sha256_hex, sync_folder
+from bundle.whole import sha256_hex, whole_folder
 
 
 @dataclass(frozen=True)
@@ -119,28 +117,15 @@ def write_bundle(path: Path, manifest: Manifest, contents: Mapping[str, bytes]) 
     if named != contents.keys():
         differing = ", ".join(sorted(named ^ contents.keys()))
         raise BadBundle(f"{path}: the manifest and the files given are not the same: {differing}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # of a process that had our number and was killed
     try:
-        for name, data in {**contents, MANIFEST: format_manifest(manifest)}.items():
-            file = partial / name
-            file.parent.mkdir(parents=True, exist_ok=True)
-            with file.open("wb") as out:
-                out.write(data)
-                out.flush()
-                os.fsync(out.fileno())
-        for folder in [partial, *filter(Path.is_dir, partial.rglob("*"))]:
-            sync_folder(folder)
-        open_bundle(partial)
-        partial.rename(path)
+        with whole_folder(path) as partial:
+            for name, data in {**contents, MANIFEST: format_manifest(manifest)}.items():
+                file = partial / name
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(data)
+            open_bundle(partial)
     except BadBundle as error:
-        shutil.rmtree(partial, ignore_errors=True)
         raise BadBundle(str(error).replace(str(partial), str(path))) from None  # the name the caller knows
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    sync_folder(path.parent)
     return open_bundle(path)
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,6 +36,30 @@ def write_whole_with(path: Path, fill: Callable[[BinaryIO], object]) -> None:
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
+        raise
+    sync_folder(path.parent)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """A folder to fill, which bears the name `path` once the block has ended without an error, and is gone otherwise.
+
+    `path` must not exist. Files are synced before the rename, so a power cut leaves the whole folder or none. Raises OSError.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # of a process that had our number and was killed
+    try:
+        partial.mkdir()
+        yield partial
+        for file in filter(Path.is_file, partial.rglob("*")):
+            with file.open("rb") as written:
+                os.fsync(written.fileno())
+        for folder in [partial, *filter(Path.is_dir, partial.rglob("*"))]:
+            sync_folder(folder)
+        partial.rename(path)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
         raise
     sync_folder(path.parent)
 

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from bundle.whole import json_bytes, sha256_hex, write_whole, write_whole_with
+from bundle.whole import json_bytes, sha256_hex, whole_folder, write_whole, write_whole_with
 
 
 def names_in(folder):
@@ -97,3 +97,24 @@ def test_json_keeps_the_order_of_keys_and_people_s_letters_and_refuses_what_is_n
     assert json_bytes({"b": 1, "a": ["ü"]}) == '{\n "b": 1,\n "a": [\n  "ü"\n ]\n}\n'.encode()
     with pytest.raises(ValueError, match="JSON compliant"):
         json_bytes(float("nan"))
+
+
+def test_a_folder_is_whole_or_absent(tmp_path):
+    with whole_folder(tmp_path / "deep" / "run") as partial:
+        (partial / "members").mkdir()
+        (partial / "members" / "01.keras").write_bytes(b"weights")
+        assert not (tmp_path / "deep" / "run").exists()
+    assert (tmp_path / "deep" / "run" / "members" / "01.keras").read_bytes() == b"weights"
+    assert names_in(tmp_path / "deep") == ["run"]
+
+
+@pytest.mark.parametrize("error", [OSError("disk full"), KeyboardInterrupt()])
+def test_a_failure_in_the_middle_of_a_folder_leaves_nothing(tmp_path, error):
+    def write_half():
+        with whole_folder(tmp_path / "run") as partial:
+            (partial / "half").write_bytes(b"half")
+            raise error
+
+    with pytest.raises(type(error)):
+        write_half()
+    assert names_in(tmp_path) == []
