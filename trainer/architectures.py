@@ -1,10 +1,11 @@
 """The networks: uint8 pixels and raw features in, softmax scores out; all scaling is inside.
 
-Plain 3x3 convolutions with batch normalisation and ReLU, because those fold and quantise to int8 without surprises.
+Our own are plain 3x3 convolutions with batch normalisation and ReLU, because those fold and quantise to int8 without surprises.
 """
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable
 from typing import Any
 
@@ -13,16 +14,23 @@ import numpy as np
 from keras import layers
 from numpy.typing import NDArray
 
+from bundle.errors import BadConfig
 from bundle.preprocess import FEATURES
-from trainer.config import MemberRun
+from trainer.config import Network
 
 Tensor = Any
 
+# The layers after the backbone, by name: those that learn first and at the full rate.
+HEAD = ("pool", "feature_scale", "feature_dense", "join", "dropout", "logits", "scores")
 
-def build(member: MemberRun, side: int, class_count: int, train_features: NDArray[np.float32]) -> keras.Model:
-    """The member's network for S x S images and C classes, in the dtype policy in force.
 
-    train_features: (M, F) of the training images; the feature branch is scaled by their mean and variance.
+def build(
+    network: Network, side: int, class_count: int, train_features: NDArray[np.float32], name: str, seed: int = 0
+) -> keras.Model:
+    """The network for S x S images and C classes, in the dtype policy in force.
+
+    train_features: (M, F) of the training images; the feature branch is scaled by their mean and variance. seed: of the
+    dropout.
     """
     pixels = keras.Input((side, side, 1), dtype="uint8", name="pixels")
     features = keras.Input((len(FEATURES),), dtype="float32", name="features")
@@ -30,31 +38,31 @@ def build(member: MemberRun, side: int, class_count: int, train_features: NDArra
     # exact in every precision: with 1 - x / 255 in bfloat16 white came out as 1/256, most of an image is white, and the
     # float32 twin of a network so trained lost 3 points of accuracy.
     ink = layers.Rescaling(-1 / 256, offset=255 / 256, name="ink")(pixels)
-    image = BODIES[member.architecture](ink, member)
-    image = layers.GlobalAveragePooling2D(name="pool")(image)
-    scaled = layers.Normalization(
-        mean=train_features.mean(axis=0), variance=train_features.var(axis=0) + 1e-6, name="feature_scale"
-    )(features)
-    size = layers.Dense(member.feature_units, activation="relu", name="feature_dense")(scaled)
-    joined = layers.Concatenate(name="join")([image, size])
-    joined = layers.Dropout(member.dropout, seed=member.seed, name="dropout")(joined)
+    joined = layers.GlobalAveragePooling2D(name="pool")(body(network.architecture)(ink, network))
+    if network.feature_units:
+        scaled = layers.Normalization(
+            mean=train_features.mean(axis=0), variance=train_features.var(axis=0) + 1e-6, name="feature_scale"
+        )(features)
+        size = layers.Dense(network.feature_units, activation="relu", name="feature_dense")(scaled)
+        joined = layers.Concatenate(name="join")([joined, size])
+    joined = layers.Dropout(network.dropout, seed=seed, name="dropout")(joined)
     logits = layers.Dense(class_count, name="logits")(joined)
     scores = layers.Activation("softmax", dtype="float32", name="scores")(logits)
-    return keras.Model([pixels, features], scores, name=member.name.replace(".", "_"))
+    return keras.Model([pixels, features], scores, name=name.replace(".", "_"))
 
 
-def simple_cnn(x: Tensor, member: MemberRun) -> Tensor:
+def simple_cnn(x: Tensor, network: Network) -> Tensor:
     """The course project's baseline: a convolution and a halving per stage."""
-    for stage, width in enumerate(member.widths):
+    for stage, width in enumerate(network.widths):
         x = _convolution(x, width, 3, 1, f"stage{stage}")
         x = layers.MaxPooling2D(name=f"stage{stage}_halve")(x)
     return x
 
 
-def residual_cnn(x: Tensor, member: MemberRun) -> Tensor:
+def residual_cnn(x: Tensor, network: Network) -> Tensor:
     """A residual network (He et al. 2015) with a stem of stride 2, its widths and depths from the run."""
-    x = _convolution(x, member.widths[0], 3, 2, "stem")
-    for stage, (width, blocks) in enumerate(zip(member.widths, member.blocks, strict=True)):
+    x = _convolution(x, network.widths[0], 3, 2, "stem")
+    for stage, (width, blocks) in enumerate(zip(network.widths, network.blocks, strict=True)):
         for block in range(blocks):
             stride = 2 if block == 0 and stage > 0 else 1
             name = f"stage{stage}_block{block}"
@@ -66,7 +74,18 @@ def residual_cnn(x: Tensor, member: MemberRun) -> Tensor:
     return x
 
 
-BODIES: dict[str, Callable[[Tensor, MemberRun], Tensor]] = {"simple_cnn": simple_cnn, "residual_cnn": residual_cnn}
+Body = Callable[[Tensor, Network], Tensor]
+
+BODIES: dict[str, Body] = {"simple_cnn": simple_cnn, "residual_cnn": residual_cnn}
+
+
+def body(architecture: str) -> Body:
+    """What turns ink (B, S, S, 1) into a feature map (B, s, s, channels). Raises BadConfig for a name that is none."""
+    if architecture in BODIES:
+        return BODIES[architecture]
+    near = difflib.get_close_matches(architecture, BODIES, n=1)
+    remedy = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(BODIES)}"
+    raise BadConfig(f"architecture '{architecture}' is not known; {remedy}")
 
 
 def _convolution(x: Tensor, width: int, size: int, stride: int, name: str, relu: bool = True) -> Tensor:

@@ -2,66 +2,107 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import keras
 import numpy as np
 
-from bundle.errors import BadData
-from bundle.whole import write_whole
+from bundle.errors import BadData, PlanktowError
+from bundle.whole import json_bytes, write_whole, write_whole_with
+
+History = list[dict[str, float]]  # one entry an epoch
+
+
+class CannotSave(PlanktowError):
+    """The disk refused a checkpoint or a member; what was saved before is untouched."""
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Writes the weights and the optimizer's state after every epoch."""
+    """Writes the weights, the optimizer's and the dropout's state and the history after every epoch."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, of: str, history: History, keep_best: bool) -> None:
+        """of: what the state belongs to, as `resume` will ask. history: the list that the progress display extends, which
+        comes before this callback. keep_best: the state with the lowest validation loss is kept beside, at `best(path)`.
+        """
         super().__init__()
-        self._path = path
+        self._path, self._of, self._history, self._keep_best = path, of, history, keep_best
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
         """Called by Keras. A loss that is not a number is never written over a good state."""
         if logs is None or logs["loss"] != logs["loss"]:
             return
-        save_whole(self.model, self._path)
+        notes = {"of": self._of, "history": self._history, "variables": _described(self.model)}
+        arrays = {f"v{index:05d}": keras.ops.convert_to_numpy(v) for index, v in enumerate(_state(self.model))}
+        losses = [entry["val_loss"] for entry in self._history]
+        paths = [self._path]
+        if self._keep_best and losses[-1] == min(losses):
+            paths.insert(0, best(self._path))
+        for path in paths:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_whole_with(path, lambda file: _savez(file, notes, arrays))
+            except OSError as error:
+                raise _cannot_save(path, error, "the state after the epoch before is still there") from None
+
+
+def best(path: Path) -> Path:
+    """Where the state with the lowest validation loss is kept for the checkpoint at `path`."""
+    return path.with_name(f"{path.stem}-best{path.suffix}")
 
 
 def save_whole(model: keras.Model, path: Path) -> None:
-    """Saves `model` to the .keras file `path`, whole or not at all; its folder is made when missing."""
+    """Saves `model` to the .keras file `path`, whole or not at all; its folder is made when missing. Raises CannotSave."""
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(f".partial-{path.name}")  # Keras writes only to a name that ends in .keras
-    model.save(scratch)
-    write_whole(path, scratch.read_bytes())
-    scratch.unlink()
+    try:
+        model.save(scratch)
+        write_whole(path, scratch.read_bytes())
+    except OSError as error:
+        raise _cannot_save(path, error, "the last checkpoint is still there") from None
+    finally:
+        scratch.unlink(missing_ok=True)
 
 
-def resume(model: keras.Model, path: Path, steps_per_epoch: int) -> int:
-    """Gives the compiled `model` the state at `path`; returns how many epochs it has seen, 0 where there is no such file.
+def resume(model: keras.Model, path: Path, of: str) -> History:
+    """Gives the compiled `model` the state at `path`; returns the history so far, empty where there is no such file.
 
-    State is copied into a model that was built and compiled anew, since a loaded one forgets which weights its optimizer
-    does not decay. The optimizer counts its steps, so the epoch needs no second file that could disagree. Raises BadData.
+    of: the digest of everything that decides the training; a checkpoint of anything else is refused. Raises BadData.
     """
     if not path.exists():
-        return 0
+        return []
     remedy = "delete it to begin this member anew"
     try:
-        saved = keras.saving.load_model(path, safe_mode=True)
-    except (ValueError, OSError, KeyError) as error:
+        with np.load(path, allow_pickle=False) as saved:
+            notes = json.loads(saved["notes"].tobytes())
+            arrays = [saved[name] for name in sorted(saved.files) if name != "notes"]
+    except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise BadData(f"{path}: not a checkpoint that can be resumed ({error}); {remedy}") from None
-    steps = int(keras.ops.convert_to_numpy(saved.optimizer.iterations))
-    if steps % steps_per_epoch:
-        raise BadData(
-            f"{path}: {steps} steps are no whole number of epochs of {steps_per_epoch} steps: the data or the batch size "
-            f"has changed since; {remedy}"
-        )
     model.optimizer.build(model.trainable_variables)
-    for mine, theirs in ((model.variables, saved.variables), (model.optimizer.variables, saved.optimizer.variables)):
-        if [variable.shape for variable in mine] != [variable.shape for variable in theirs]:
-            raise BadData(f"{path}: the checkpoint of another network than the run now asks for; {remedy}")
-        for variable, value in zip(mine, theirs, strict=True):
-            variable.assign(value)
-    # Keras saves no random state. A dropout layer draws once a step, so its generator (seed, draws) is known all the same.
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Dropout) and layer.rate > 0:
-            seed = keras.ops.convert_to_numpy(layer.seed_generator.state)[0]
-            layer.seed_generator.state.assign(np.array([seed, steps]))
-    return steps // steps_per_epoch
+    if notes["of"] != of or notes["variables"] != _described(model):
+        raise BadData(
+            f"{path}: the run's settings or the data have changed since this checkpoint was written; {remedy}"
+        )
+    for variable, value in zip(_state(model), arrays, strict=True):
+        variable.assign(value)
+    history: History = notes["history"]
+    return history
+
+
+def _savez(file: BinaryIO, notes: dict[str, Any], arrays: dict[str, Any]) -> None:
+    np.savez(file, allow_pickle=False, notes=np.frombuffer(json_bytes(notes), np.uint8), **arrays)
+
+
+def _state(model: keras.Model) -> list[Any]:
+    """Every variable that the next epoch depends on: model.variables has the dropout's random state too."""
+    return [*model.variables, *model.optimizer.variables]
+
+
+def _described(model: keras.Model) -> list[list[Any]]:
+    return [[variable.path, list(variable.shape)] for variable in _state(model)]
+
+
+def _cannot_save(path: Path, error: OSError, kept: str) -> CannotSave:
+    return CannotSave(f"{path}: cannot be written ({error}); {kept}. Make room and run the same command again")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -28,10 +29,11 @@ def train(
 
     settings = read_run(run)
     out.mkdir(parents=True, exist_ok=True)
-    dataset = load_dataset(data, settings.input, out / "cache", say)
-    for line in (*dataset.findings.conflicts, *dataset.findings.unreadable):
+    load = cache(lambda spec: load_dataset(data, spec, out / "cache", say))
+    findings = load(settings.input).findings
+    for line in (*findings.conflicts, *findings.unreadable):
         say(f"left out: {line}")
-    record = train_run(settings, dataset, out, say, _now)
+    record = train_run(settings, load, out, say, _now)
     say(f"{len(record.members)} members in {out / 'members'}, the record in {out / 'training.json'}")
     say(f"next: {typed('planktow-quantize')} {out} --data {data} --out bundles/{settings.name}")
 

@@ -29,7 +29,7 @@ class Shares:
 
 @dataclass(frozen=True)
 class Augmentation:
-    """One random affine warp per image and epoch, and now and then a blur. Ranges are symmetric; 0 or 1 turns one off."""
+    """One random affine warp per image and epoch, then blur, intensity and noise. Ranges are symmetric; 0 or 1 turns one off."""
 
     rotation_degrees: float = 180.0  # plus or minus; 180 is the full circle
     zoom: float = 1.25  # factor, from 1/zoom to zoom
@@ -39,15 +39,82 @@ class Augmentation:
     mirror: bool = True
     blur_chance: float = 0.1  # share of images
     blur_sigma: float = 1.0  # pixels at most
+    intensity: float = 1.0  # factor of the ink, from 1/intensity to intensity
+    noise_chance: float = 0.0  # share of images
+    noise_sigma: float = 4.0  # grey levels at most
 
     def __post_init__(self) -> None:
-        if self.zoom < 1 or self.stretch < 1:
-            raise BadConfig("zoom and stretch are factors of at least 1 (1 turns them off)")
-        for name in ("rotation_degrees", "shear_degrees", "shift", "blur_chance", "blur_sigma"):
+        if min(self.zoom, self.stretch, self.intensity) < 1:
+            raise BadConfig("zoom, stretch and intensity are factors of at least 1 (1 turns them off)")
+        for name in ("rotation_degrees", "shear_degrees", "shift", "blur_sigma", "noise_sigma"):
             if getattr(self, name) < 0:
                 raise BadConfig(f"{name} must not be negative")
+        for name in ("blur_chance", "noise_chance"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise BadConfig(f"{name} must be from 0 to 1")
         if self.shear_degrees > 45:
             raise BadConfig("shear_degrees above 45 leaves nothing to recognise")
+
+
+@dataclass(frozen=True)
+class Network:
+    """What is trained. `docs/training.md` says which architecture to take when."""
+
+    architecture: (
+        str  # simple_cnn, residual_cnn, efficientnet_lite0 to 4, or a keras.applications class such as MobileNetV2
+    )
+    widths: tuple[int, ...] = (32, 64, 128, 256)  # channels of each stage; our own networks only
+    blocks: tuple[int, ...] = (1, 2, 2, 2)  # residual blocks of each stage; simple_cnn has one convolution a stage
+    weights: str | None = None  # of a known backbone: "imagenet" (Keras downloads them) or a local file; None: random
+    feature_units: int = 32  # width of the layer that takes the image features; 0 leaves them out
+    dropout: float = 0.2  # before the last layer
+
+    def __post_init__(self) -> None:
+        if len(self.widths) != len(self.blocks) or not self.widths or min(self.widths + self.blocks) < 1:
+            raise BadConfig("widths and blocks must be equally long lists of positive numbers")
+        if self.feature_units < 0:
+            raise BadConfig("feature_units must not be negative (0 leaves the features out)")
+        if not 0 <= self.dropout < 1:
+            raise BadConfig("dropout must be from 0 to below 1")
+
+
+@dataclass(frozen=True)
+class Imbalance:
+    """What is done for the rare classes: weights in the loss, more frequent drawing, or a margin in the logits."""
+
+    class_weights: Literal["none", "inverse", "effective"] = "none"
+    power: float = 1.0  # of "inverse": a class of n images weighs n^-power
+    beta: float = 0.999  # of "effective": (1 - beta) / (1 - beta^n) (Cui et al. 2019)
+    balanced_sampling: float = (
+        0.0  # a class of n images is drawn as often as n^(1 - this); 1: all classes equally often
+    )
+    logit_adjustment: float = 0.0  # tau of Menon et al. 2021: the loss sees logits + tau log(share of the class)
+
+    def __post_init__(self) -> None:
+        for key in ("power", "balanced_sampling"):
+            if not 0 <= getattr(self, key) <= 1:
+                raise BadConfig(f"{key} must be from 0 to 1")
+        if not 0 <= self.beta < 1:
+            raise BadConfig("beta must be from 0 to below 1")
+        if not 0 <= self.logit_adjustment <= 2:
+            raise BadConfig("logit_adjustment must be from 0 to 2")
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """An ensemble whose soft vote on the training images is mixed into the labels (distillation: Hinton et al. 2015)."""
+
+    members: tuple[str, ...]  # .keras files inside the folders of finished runs, which say how each sees an image
+    views: int = 8  # of each image: the plain one and so many less one augmented; their scores are averaged
+    share: float = 0.7  # of the teacher in the label, 0..1; the rest is the true class
+
+    def __post_init__(self) -> None:
+        if not self.members:
+            raise BadConfig("a teacher needs at least one .keras file in members")
+        if self.views < 1:
+            raise BadConfig("views must be at least 1")
+        if not 0 < self.share <= 1:
+            raise BadConfig("share must be above 0 and at most 1")
 
 
 @dataclass(frozen=True)
@@ -55,36 +122,40 @@ class MemberRun:
     """One member: its network and how it is trained. `docs/training.md` says what each setting is for."""
 
     name: str
-    architecture: Literal["simple_cnn", "residual_cnn"]
     epochs: int
     seed: int
-    widths: tuple[int, ...] = (32, 64, 128, 256)  # channels of each stage
-    blocks: tuple[int, ...] = (1, 2, 2, 2)  # residual blocks of each stage; simple_cnn has one convolution a stage
-    feature_units: int = 32  # width of the layer that takes the image features
-    dropout: float = 0.2
+    network: Network
     batch: int = 128  # images
     learning_rate: float = 0.1  # the peak, after a warm-up and before a cosine decay to 0
     warmup_epochs: float = 1.0
     weight_decay: float = 0.005  # decoupled: a step takes learning_rate * weight_decay of each kernel
     label_smoothing: float = 0.1
-    class_weight_power: float = 0.0  # weights ~ (images of the class) ^ -power: 0 none, 1 inverse frequency
+    average: float = 0.0  # momentum of a moving average over the weights, such as 0.998; 0: none
+    head_epochs: float = 0.0  # so long only the layers after the backbone learn
+    backbone_rate: float = 1.0  # the backbone learns at this share of the learning rate afterwards
+    stop_after: int = 0  # epochs without a better validation loss after which the member is finished; 0: never
     start_from: str | None = None  # a .keras file of the same architecture whose weights are the beginning
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
+    imbalance: Imbalance = field(default_factory=Imbalance)
     augmentation: Augmentation = field(default_factory=Augmentation)
+    teacher: Teacher | None = None
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
             raise BadConfig(f"name '{self.name}' becomes a file name: use letters, digits, '.', '_' and '-'")
-        if len(self.widths) != len(self.blocks) or not self.widths or min(self.widths + self.blocks) < 1:
-            raise BadConfig("widths and blocks must be equally long lists of positive numbers")
-        for key in ("epochs", "batch", "feature_units"):
+        for key in ("epochs", "batch"):
             if getattr(self, key) < 1:
                 raise BadConfig(f"{key} must be at least 1")
-        for key in ("dropout", "label_smoothing", "class_weight_power"):
+        for key in ("label_smoothing", "backbone_rate"):
             if not 0 <= getattr(self, key) <= 1:
                 raise BadConfig(f"{key} must be from 0 to 1")
-        if self.learning_rate <= 0 or self.warmup_epochs < 0 or self.weight_decay < 0:
-            raise BadConfig("learning_rate must be positive, warmup_epochs and weight_decay not negative")
+        if not 0 <= self.average < 1:
+            raise BadConfig("average must be from 0 to below 1")
+        if self.learning_rate <= 0:
+            raise BadConfig("learning_rate must be positive")
+        for key in ("warmup_epochs", "weight_decay", "head_epochs", "stop_after"):
+            if getattr(self, key) < 0:
+                raise BadConfig(f"{key} must not be negative")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from bundle.preprocess import InputSpec
 from trainer.augment import augment
 from trainer.config import MemberRun
 from trainer.dataset import Dataset
+from trainer.imbalance import class_weights, draw_weights
 
 Batch = tuple[dict[str, Any], NDArray[np.float32], NDArray[np.float32]]
 
@@ -22,10 +23,21 @@ class TrainingFeed:
     Any batch can be made again from (seed, epoch, step) alone: that is what makes a resumed run repeat the cut one.
     """
 
-    def __init__(self, dataset: Dataset, images: NDArray[np.intp], member: MemberRun, spec: InputSpec) -> None:
-        """images: indices into the data set of the training images."""
+    def __init__(
+        self,
+        dataset: Dataset,
+        images: NDArray[np.intp],
+        member: MemberRun,
+        spec: InputSpec,
+        taught: NDArray[np.floating[Any]] | None = None,
+    ) -> None:
+        """images: (M,) indices into the data set of the training images. taught: (M, C) what a teacher says of them."""
         self._dataset, self._images, self._member, self._spec = dataset, images, member, spec
-        self._weights = class_weights(dataset.classes[images], len(dataset.labels), member.class_weight_power)
+        classes, class_count = dataset.classes[images], len(dataset.labels)
+        self._weights = class_weights(classes, class_count, member.imbalance)
+        self._draw = draw_weights(classes, class_count, member.imbalance.balanced_sampling)
+        self._labels = np.eye(class_count) * (1 - member.label_smoothing) + member.label_smoothing / class_count
+        self._taught = taught
         self.batch = min(member.batch, len(images))
         self.steps = len(images) // self.batch  # of an epoch
 
@@ -36,19 +48,34 @@ class TrainingFeed:
         which epoch a step belongs to.
         """
         while True:
+            order = self._order(epoch)
             for step in range(self.steps):
-                yield self.at(epoch, step)
+                yield self._batch(order, epoch, step)
             epoch += 1
 
     def at(self, epoch: int, step: int) -> Batch:
-        """({pixels (B, S, S, 1), features (B, F)}, one-hot labels (B, C), weights (B,))."""
-        order = np.random.default_rng((self._member.seed, epoch)).permutation(self._images)
-        chosen = order[step * self.batch : (step + 1) * self.batch]
+        """({pixels (B, S, S, 1), features (B, F)}, soft labels (B, C), weights (B,))."""
+        return self._batch(self._order(epoch), epoch, step)
+
+    def _order(self, epoch: int) -> NDArray[np.intp]:
+        """Positions among the training images in the order of this epoch."""
+        random = np.random.default_rng((self._member.seed, epoch))
+        if self._draw is None:
+            return random.permutation(len(self._images))
+        return random.choice(len(self._images), self.steps * self.batch, p=self._draw)
+
+    def _batch(self, order: NDArray[np.intp], epoch: int, step: int) -> Batch:
+        places = order[step * self.batch : (step + 1) * self.batch]
+        images = self._images[places]
         random = np.random.default_rng((self._member.seed, epoch, step))
-        pixels = augment(self._dataset.pixels[chosen], self._spec, self._member.augmentation, random)
-        classes = self._dataset.classes[chosen]
-        inputs = {"pixels": pixels[..., np.newaxis], "features": self._dataset.features[chosen]}
-        return inputs, one_hot(classes, len(self._dataset.labels)), self._weights[classes]
+        pixels = augment(self._dataset.pixels[images], self._spec, self._member.augmentation, random)
+        classes = self._dataset.classes[images]
+        labels = self._labels[classes]
+        if self._taught is not None and self._member.teacher is not None:
+            share = self._member.teacher.share
+            labels = (1 - share) * labels + share * self._taught[places]
+        inputs = {"pixels": pixels[..., np.newaxis], "features": self._dataset.features[images]}
+        return inputs, labels.astype(np.float32), self._weights[classes]
 
 
 def plain_inputs(dataset: Dataset, images: NDArray[np.intp]) -> dict[str, Any]:
@@ -59,13 +86,3 @@ def plain_inputs(dataset: Dataset, images: NDArray[np.intp]) -> dict[str, Any]:
 def one_hot(classes: NDArray[np.int32], class_count: int) -> NDArray[np.float32]:
     """(B, C) float32 from (B,) class indices."""
     return np.eye(class_count, dtype=np.float32)[classes]
-
-
-def class_weights(classes: NDArray[np.int32], class_count: int, power: float) -> NDArray[np.float32]:
-    """(C,) float32: (images of the class) ^ -power, scaled so that the mean over the images is 1.
-
-    classes: (M,) class indices of the training images. A class without any gets the weight 0.
-    """
-    counts = np.bincount(classes, minlength=class_count).astype(np.float64)
-    weights = np.where(counts > 0, np.maximum(counts, 1) ** -power, 0.0)
-    return (weights * counts.sum() / (weights * counts).sum()).astype(np.float32)

@@ -41,7 +41,7 @@ class Member:
     versions: dict[str, str]
     validation: Summary
     test: Summary
-    history: list[dict[str, float]]  # one entry an epoch of the last unbroken stretch of training
+    history: list[dict[str, float]]  # one entry an epoch
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def write_member(
     done = Member(
         file=f"members/{file.name}",
         sha256=sha256_hex(file.read_bytes()),
-        architecture=member.architecture,
+        architecture=member.network.architecture,
         seed=member.seed,
         settings=dataclasses.asdict(member),
         data_digest=data_digest,

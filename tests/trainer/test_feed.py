@@ -2,14 +2,15 @@
 
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from bundle.preprocess import InputSpec
-from trainer.config import Augmentation, MemberRun
+from trainer.config import Augmentation, Imbalance, MemberRun, Network, Teacher
 from trainer.dataset import Dataset, load_dataset
-from trainer.feed import TrainingFeed, class_weights
+from trainer.feed import TrainingFeed
 
 SPEC = InputSpec(side=16)
 OFF = Augmentation(0.0, 1.0, 1.0, 0.0, 0.0, False, 0.0, 0.0)
@@ -21,8 +22,11 @@ def dataset(shapes: Path) -> Dataset:
 
 
 def feed(dataset: Dataset, augmentation: Augmentation = OFF) -> TrainingFeed:
-    member = MemberRun("a", "residual_cnn", epochs=1, seed=5, batch=7, augmentation=augmentation)
-    return TrainingFeed(dataset, np.arange(50), member, SPEC)
+    return TrainingFeed(dataset, np.arange(50), member(augmentation=augmentation), SPEC)
+
+
+def member(**settings: Any) -> MemberRun:
+    return MemberRun("a", 1, 5, Network("residual_cnn"), **{"batch": 7, "label_smoothing": 0.0, **settings})
 
 
 def test_an_epoch_gives_whole_batches_of_different_training_images(dataset: Dataset):
@@ -60,18 +64,37 @@ def test_each_epoch_shuffles_and_warps_anew(dataset: Dataset):
 
 
 def test_a_data_set_smaller_than_a_batch_is_one_batch(dataset: Dataset):
-    member = MemberRun("a", "simple_cnn", epochs=1, seed=1, batch=128)
-    small = TrainingFeed(dataset, np.arange(9), member, SPEC)
+    small = TrainingFeed(dataset, np.arange(9), member(batch=128), SPEC)
     assert (small.batch, small.steps) == (9, 1)
     assert len(small.at(0, 0)[2]) == 9
 
 
-def test_class_weights_balance_the_classes_and_average_to_one():
-    classes = np.repeat([0, 1, 3], [80, 15, 5]).astype(np.int32)
-    weights = class_weights(classes, 4, 1.0)
-    np.testing.assert_allclose(weights * [80, 15, 0, 5], [100 / 3, 100 / 3, 0, 100 / 3], rtol=1e-6)
-    assert weights[2] == 0
-    half = class_weights(classes, 4, 0.5)
-    np.testing.assert_allclose(half[[1, 3]] / half[0], [(80 / 15) ** 0.5, 4.0], rtol=1e-6)
-    assert abs(half[classes].mean() - 1) < 1e-6
-    assert class_weights(classes, 4, 0.0).tolist() == [1, 1, 0, 1]
+def test_labels_are_smoothed_and_share_their_place_with_what_the_teacher_says(dataset: Dataset):
+    taught = np.tile([0.5, 0.25, 0.25], (50, 1))
+    teacher = Teacher(("t.keras",), share=0.6)
+    batches = TrainingFeed(dataset, np.arange(50), member(label_smoothing=0.3, teacher=teacher), SPEC, taught)
+    _, labels, _ = batches.at(0, 0)
+    _, plain, _ = TrainingFeed(dataset, np.arange(50), member(), SPEC).at(0, 0)
+    np.testing.assert_allclose(labels, 0.4 * (plain * 0.7 + 0.1) + 0.6 * taught[:7], rtol=1e-6)
+    assert labels.dtype == np.float32
+
+
+def test_what_a_teacher_says_stays_with_its_image(dataset: Dataset):
+    taught = np.random.default_rng(0).dirichlet(np.ones(3), 50)
+    teacher = Teacher(("t.keras",), share=1.0)
+    images = np.arange(5, 55)
+    batches = TrainingFeed(dataset, images, member(teacher=teacher, augmentation=OFF), SPEC, taught)
+    inputs, labels, _ = batches.at(3, 2)
+    for pixels, label in zip(inputs["pixels"], labels, strict=True):
+        (image,) = np.flatnonzero((dataset.pixels == pixels[..., 0]).all(axis=(1, 2)))
+        np.testing.assert_allclose(label, taught[image - 5], rtol=1e-6)
+
+
+def test_balanced_sampling_draws_a_rare_class_as_often_as_a_common_one(dataset: Dataset):
+    common, rare = (np.flatnonzero(dataset.classes == label) for label in (0, 1))
+    images = np.concatenate([common, rare[:2]])
+    how = member(batch=11, imbalance=Imbalance(balanced_sampling=1.0))
+    batches = TrainingFeed(dataset, images, how, SPEC)
+    drawn = sum(batches.at(epoch, step)[1][:, 1].sum() for epoch in range(50) for step in range(batches.steps))
+    assert batches.steps == 2
+    assert abs(drawn / 1100 - 0.5) < 0.06  # 4 standard errors of 1,100 draws

@@ -7,15 +7,14 @@ import pytest
 
 from bundle.errors import BadConfig
 from trainer.architectures import build
-from trainer.config import MemberRun
+from trainer.config import Network
 from trainer.start import start_from
 
 FEATURES = np.random.default_rng(0).normal(3.0, 2.0, (50, 8)).astype(np.float32)
 
 
 def network(classes: int = 3, side: int = 24, seed: int = 1, architecture: str = "residual_cnn"):
-    member = MemberRun("a", architecture, epochs=1, seed=seed, widths=(4, 8), blocks=(1, 1))
-    return build(member, side, classes, FEATURES)
+    return build(Network(architecture, (4, 8), (1, 1)), side, classes, FEATURES, "a", seed)
 
 
 def test_all_but_the_layer_of_the_classes_is_taken_at_any_side(tmp_path: Path):

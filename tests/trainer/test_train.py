@@ -24,9 +24,7 @@ validation = 0.2
 test = 0.2
 [[members]]
 name = "residual"
-architecture = "residual_cnn"
-widths = [8, 16]
-blocks = [1, 1]
+network = {{ architecture = "residual_cnn", widths = [8, 16], blocks = [1, 1] }}
 epochs = {epochs}
 batch = 16
 seed = 3
@@ -35,14 +33,12 @@ learning_rate = {rate}
 SECOND = """
 [[members]]
 name = "simple"
-architecture = "simple_cnn"
-widths = [8, 16]
-blocks = [1, 1]
+network = { architecture = "simple_cnn", widths = [8, 16], blocks = [1, 1] }
 epochs = 2
 batch = 16
 seed = 4
 learning_rate = 0.02
-class_weight_power = 0.5
+imbalance = { class_weights = "inverse", power = 0.5 }
 precision = "mixed_bfloat16"
 """
 
@@ -114,7 +110,7 @@ def test_a_person_can_read_how_it_goes(trained):
 def test_a_finished_member_is_left_alone_and_a_changed_one_is_trained_anew(trained, data: Path):
     run, out, _ = trained
     before = {path.name: path.stat().st_mtime_ns for path in (out / "members").glob("*.keras")}
-    run.write_text(run.read_text().replace("class_weight_power = 0.5", "class_weight_power = 0.25"))
+    run.write_text(run.read_text().replace("power = 0.5", "power = 0.25"))
     process = train(run, data, out)
     assert process.returncode == 0, process.stderr
     after = {path.name: path.stat().st_mtime_ns for path in (out / "members").glob("*.keras")}
@@ -172,7 +168,7 @@ def test_a_beginning_that_is_not_there_is_refused(data: Path, tmp_path: Path):
 def test_a_loss_that_is_no_number_stops_with_the_epoch_and_leaves_no_member(data: Path, tmp_path: Path):
     process = train(write_run(tmp_path, rate=1e30), data, tmp_path / "out")
     assert process.returncode == 2
-    assert "residual: the loss is no longer a number in epoch 1" in process.stderr
+    assert "residual: the loss is no longer a number in epoch 1, step " in process.stderr
     assert "Lower learning_rate" in process.stderr
     assert "Traceback" not in process.stderr
     assert not (tmp_path / "out" / "members").exists()
@@ -182,7 +178,7 @@ def test_a_loss_that_is_no_number_stops_with_the_epoch_and_leaves_no_member(data
 def test_a_checkpoint_of_other_data_is_refused(data: Path, tmp_path: Path):
     run, out = write_run(tmp_path, epochs=3), tmp_path / "out"
     process = subprocess.Popen(command(run, data, out), stderr=subprocess.DEVNULL)
-    checkpoint = out / "checkpoints" / "01-residual.keras"
+    checkpoint = out / "checkpoints" / "01-residual.npz"
     deadline = time.monotonic() + 120
     while not checkpoint.exists():
         assert process.poll() is None

@@ -1,0 +1,163 @@
+"""Trains one member, so that a cut costs at most one epoch."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from bundle.errors import PlanktowError
+from bundle.preprocess import InputSpec
+from trainer.architectures import build
+from trainer.checkpoint import Checkpoint, History, best, resume
+from trainer.config import MemberRun
+from trainer.dataset import Dataset
+from trainer.feed import TrainingFeed, one_hot, plain_inputs
+from trainer.imbalance import class_shares
+from trainer.loss import AdjustedCrossentropy
+from trainer.optimizer import optimizer_for
+from trainer.progress import Progress, no_longer_falls
+from trainer.start import start_from
+
+Say = Callable[[str], None]
+
+NORM_STEPS = 100  # batches on which the norms of averaged weights are estimated anew
+
+
+class TrainingDiverged(PlanktowError):
+    """The loss is no longer a number."""
+
+
+def fit_member(
+    member: MemberRun,
+    spec: InputSpec,
+    dataset: Dataset,
+    images: dict[str, NDArray[np.intp]],
+    taught: NDArray[np.float32] | None,
+    checkpoint: Path,
+    logs: Path,
+    say: Say,
+) -> tuple[keras.Model, History]:
+    """The trained network in float32, and its history.
+
+    images: indices into the data set for each part. taught: (M, C) what a teacher says of the training images. checkpoint:
+    the file that holds the state after each epoch; a fit that finds one goes on from there. logs: TensorBoard's folder.
+    Raises TrainingDiverged, and what `resume`, `start_from` and the checkpoint raise.
+    """
+    keras.utils.set_random_seed(member.seed)
+    keras.config.set_dtype_policy(member.precision)
+    class_count = len(dataset.labels)
+    features = dataset.features[images["train"]]
+    feed = TrainingFeed(dataset, images["train"], member, spec, taught)
+    model = build(member.network, spec.side, class_count, features, member.name, member.seed)
+    optimizer = optimizer_for(member, feed.steps)
+    model.compile(
+        optimizer=optimizer,
+        loss=AdjustedCrossentropy(
+            class_shares(dataset.classes[images["train"]], class_count), member.imbalance.logit_adjustment
+        ),
+        metrics=["accuracy"],
+        jit_compile=_jit(),
+    )
+    of = _identity(member, spec, dataset)
+    history = resume(model, checkpoint, of)
+    if history:
+        say(f"{member.name}: goes on after epoch {len(history)} of {member.epochs}")
+    elif member.start_from is not None:
+        taken, layers = start_from(model, Path(member.start_from))
+        say(f"{member.name}: {taken} of {layers} layers begin with the weights of {member.start_from}")
+    say(f"{member.name}: {member.network.architecture}, {model.count_params():,} weights, {member.precision}")
+    progress = Progress(
+        member.name, member.epochs, feed.steps, feed.batch, member.stop_after, history, say, time.monotonic
+    )
+    if not no_longer_falls(history, member.stop_after):
+        model.fit(
+            feed.from_epoch(len(history)),
+            steps_per_epoch=feed.steps,
+            epochs=member.epochs,
+            initial_epoch=len(history),
+            validation_data=(
+                plain_inputs(dataset, images["validation"]),
+                one_hot(dataset.classes[images["validation"]], class_count),
+            ),
+            validation_batch_size=256,
+            callbacks=[
+                *([keras.callbacks.SwapEMAWeights()] if member.average else []),  # validation sees the average
+                progress,
+                Checkpoint(checkpoint, of, history, keep_best=member.stop_after > 0),
+                *_tensorboard(logs),
+            ],
+            shuffle=False,  # the feed shuffles the images, by its seed
+            verbose=0,
+        )
+    if progress.diverged_at is not None:
+        raise TrainingDiverged(_diverged(member, progress.diverged_at, checkpoint))
+    if member.stop_after:
+        resume(model, best(checkpoint), of)
+        optimizer.finalize_variable_values(model.trainable_variables)
+    return _as_float32(model, member, spec, class_count, features, feed), history
+
+
+def forget(checkpoint: Path) -> None:
+    """Takes away the checkpoint of a member that is finished."""
+    for path in (checkpoint, best(checkpoint)):
+        path.unlink(missing_ok=True)
+
+
+def _identity(member: MemberRun, spec: InputSpec, dataset: Dataset) -> str:
+    """A digest of everything that decides the training."""
+    parts = [dataclasses.asdict(member), dataclasses.asdict(spec), dataset.digest, keras.backend.backend()]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def _diverged(member: MemberRun, at: tuple[int, int], checkpoint: Path) -> str:
+    kept = f"; the last good checkpoint is {checkpoint}" if checkpoint.exists() else ""
+    return (
+        f"{member.name}: the loss is no longer a number in epoch {at[0]}, step {at[1]}{kept}. Lower learning_rate, or use "
+        "float32 or mixed_bfloat16 precision"
+    )
+
+
+def _jit() -> bool | str:
+    """XLA slows convolutions down on a CPU under TensorFlow (141 images/s instead of 250 and more), and helps elsewhere."""
+    if keras.backend.backend() != "tensorflow":
+        return "auto"
+    import tensorflow as tf
+
+    return "auto" if tf.config.list_physical_devices("GPU") else False
+
+
+def _tensorboard(folder: Path) -> list[keras.callbacks.Callback]:
+    """Logs for TensorBoard, whose writer comes with TensorFlow; none under another backend."""
+    if keras.backend.backend() != "tensorflow":
+        return []
+    return [keras.callbacks.TensorBoard(str(folder), write_graph=False, update_freq="epoch")]
+
+
+def _as_float32(
+    model: keras.Model,
+    member: MemberRun,
+    spec: InputSpec,
+    class_count: int,
+    features: NDArray[np.float32],
+    feed: TrainingFeed,
+) -> keras.Model:
+    """The same weights in a float32 network, whatever precision it was trained in: what is shipped is one thing.
+
+    Averaged weights never saw a batch themselves, so their norms are estimated anew on training batches (Izmailov et al.
+    2018, section 3.2).
+    """
+    keras.config.set_dtype_policy("float32")
+    plain = build(member.network, spec.side, class_count, features, member.name, member.seed)
+    plain.set_weights(model.get_weights())
+    if member.average:
+        for step in range(min(NORM_STEPS, feed.steps)):
+            plain(feed.at(member.epochs, step)[0], training=True)
+    return plain
