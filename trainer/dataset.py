@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections import Counter
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +16,16 @@ from numpy.typing import NDArray
 import bundle.imagefile
 import bundle.preprocess
 from bundle.errors import BadData, BadImage
-from bundle.imagefile import IMAGE_SUFFIXES
-from bundle.labels import check_labels
-from bundle.preprocess import FEATURES, InputSpec, prepare
-from bundle.whole import json_bytes, sha256_hex, write_whole_with
+from bundle.preprocess import FEATURES, InputSpec, Prepared, prepare
+from bundle.whole import sha256_hex
+from trainer.cache import keep, kept
+from trainer.classfolders import ClassFiles, class_files, folder_faults
+from trainer.origin import origin_of
+from trainer.pace import paced
+
+Say = Callable[[str], None]
+
+_CACHE_FORMAT = 2  # counts up when the fields below change
 
 
 @dataclass(frozen=True)
@@ -27,7 +33,7 @@ class Findings:
     """What a person should know about the files before trusting a model made from them."""
 
     files: int
-    duplicates: int  # further files with the content of one already taken, in the same class
+    duplicates: tuple[str, ...]  # further files with the content of one already taken, in the same class
     conflicts: tuple[str, ...]  # files left out because the same content stands under two classes
     unreadable: tuple[str, ...]  # files left out, each with the reason
 
@@ -38,6 +44,8 @@ class Dataset:
 
     labels: tuple[str, ...]  # C class names, sorted
     hashes: tuple[str, ...]  # M sha-256 in hexadecimal
+    origins: tuple[str, ...]  # M: sha-256 of the image that this one is an augmented copy of; empty for an original
+    files: tuple[str, ...]  # M paths relative to the folder
     classes: NDArray[np.int32]  # (M,) class index
     pixels: NDArray[np.uint8]  # (M, S, S)
     features: NDArray[np.float32]  # (M, F)
@@ -45,114 +53,128 @@ class Dataset:
     findings: Findings
 
 
-def load_dataset(folder: Path, spec: InputSpec, cache: Path, say: Callable[[str], None]) -> Dataset:
+def load_dataset(folder: Path, spec: InputSpec, cache: Path, say: Say) -> Dataset:
     """The data set in `folder` (FOLDER/CLASS/image), preprocessed for `spec`; the arrays are kept in `cache`.
 
     The cache is used again only if files, sizes, times, input and the preprocessing code are what they were. `say` takes
-    a line for the person. Raises BadData.
+    a line for the person. Raises BadData, with the first fault, where a classifier cannot be made from it.
     """
-    files = _class_files(folder)
-    key = _cache_key(folder, files, spec)
-    cached = cache / f"dataset-{key[:16]}.npz"
-    if cached.exists():
-        return _from_cache(cached)
-    say(f"reading {sum(map(len, files.values()))} files in {len(files)} classes from {folder}")
-    dataset = _read(folder, files, spec)
-    cache.mkdir(parents=True, exist_ok=True)
-    _to_cache(cached, dataset)
+    files = class_files(folder)
+    refuse(folder_faults(folder, files))
+    dataset = read_dataset(folder, files, spec, cache, say)
+    refuse(image_faults(folder, dataset))
     return dataset
 
 
-def _class_files(folder: Path) -> dict[str, list[Path]]:
-    if not folder.is_dir():
-        raise BadData(f"{folder}: not a folder; give a folder that has one sub-folder of images for each class")
-    files = {
-        sub.name: sorted(path for path in sub.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file())
-        for sub in sorted(folder.iterdir())
-        if sub.is_dir() and not sub.name.startswith(".")
-    }
-    empty = [name for name, paths in files.items() if not paths]
-    if empty:
-        raise BadData(f"{folder / empty[0]}: no images in this class; fill the folder or take it away")
-    if len(files) < 2:
-        raise BadData(f"{folder}: {len(files)} class sub-folder(s), but a classifier needs at least two")
-    check_labels(tuple(files), str(folder))
-    return files
+def read_dataset(folder: Path, files: ClassFiles, spec: InputSpec, cache: Path | None, say: Say) -> Dataset:
+    """The usable images among `files`, whatever their number; from `cache` and kept there, unless it is None."""
+    place = cache / f"dataset-{_cache_key(folder, files, spec)[:16]}.npz" if cache else None
+    found = kept(place, say) if place else None
+    if found is not None:
+        return _from_notes(*found)
+    total = sum(map(len, files.values()))
+    say(f"reading {total} files in {len(files)} classes from {folder}")
+    dataset = _read(folder, files, spec, say)
+    if place:
+        keep(place, *_to_notes(dataset), say)
+    return dataset
 
 
-def _read(folder: Path, files: dict[str, list[Path]], spec: InputSpec) -> Dataset:
-    labels = tuple(files)
-    found: dict[str, tuple[int, Path, NDArray[np.uint8], NDArray[np.float32]]] = {}
-    duplicates, conflicting, unreadable = 0, set(), []
-    conflicts = []
-    for index, label in enumerate(labels):
-        for path in files[label]:
-            try:
-                data = path.read_bytes()
-                sha256 = sha256_hex(data)
-                if sha256 in found:
-                    if found[sha256][0] == index:
-                        duplicates += 1
-                    else:
-                        conflicting.add(sha256)
-                        conflicts.append(f"{path.relative_to(folder)} has the content of {found[sha256][1]}")
-                    continue
-                image = prepare(data, spec)
-            except (OSError, BadImage) as error:
-                unreadable.append(f"{path.relative_to(folder)}: {error}")
+def image_faults(folder: Path, dataset: Dataset) -> list[str]:
+    """The classes without a usable image, a line for each that has files at all."""
+    counts = np.bincount(dataset.classes, minlength=len(dataset.labels))
+    return [
+        f"{folder / label}: none of its images can be used (unreadable, or also in another class); mend or take them away"
+        for label, count in zip(dataset.labels, counts, strict=True)
+        if not count
+    ]
+
+
+def refuse(faults: Sequence[str]) -> None:
+    """Raises BadData with the first of the faults, if there is any."""
+    if faults:
+        more = f" (and {len(faults) - 1} more: planktow-trainer inspect shows all)" if len(faults) > 1 else ""
+        raise BadData(faults[0] + more)
+
+
+@dataclass(frozen=True)
+class _Taken:
+    index: int  # class
+    file: str
+    origin: str
+    image: Prepared
+
+
+def _read(folder: Path, files: ClassFiles, spec: InputSpec, say: Say) -> Dataset:
+    labels = tuple(_shown(Path(label)) for label in files)
+    every = [(index, path) for index, paths in enumerate(files.values()) for path in paths]
+    taken: dict[str, _Taken] = {}
+    duplicates, conflicts, unreadable = [], [], []
+    conflicting = set()
+    for index, path in paced(every, len(every), "files", say):
+        name = _shown(path.relative_to(folder))
+        try:
+            data = path.read_bytes()
+            sha256 = sha256_hex(data)
+            if sha256 not in taken:
+                taken[sha256] = _Taken(index, name, origin_of(data), prepare(data, spec))
                 continue
-            found[sha256] = (index, path.relative_to(folder), image.pixels, image.features)
-    for sha256 in conflicting:
-        del found[sha256]
-    counts = Counter(index for index, *_ in found.values())
-    for index, label in enumerate(labels):
-        if not counts[index]:
-            raise BadData(f"{folder / label}: none of its images can be used (unreadable, or also in another class)")
-    hashes = tuple(sorted(found))
-    classes = np.array([found[sha256][0] for sha256 in hashes], np.int32)
-    digest = hashlib.sha256(
-        "".join(f"{sha256} {labels[index]}\n" for sha256, index in zip(hashes, classes, strict=True)).encode()
-    ).hexdigest()
+        except OSError as error:
+            unreadable.append(f"{name}: {error.strerror}")
+            continue
+        except BadImage as error:
+            unreadable.append(f"{name}: {error}")
+            continue
+        same = taken[sha256].index == index
+        (duplicates if same else conflicts).append(f"{name} has the content of {taken[sha256].file}")
+        if not same:
+            conflicting.add(sha256)
+    hashes = sorted(taken.keys() - conflicting)
+    chosen = [taken[sha256] for sha256 in hashes]
     return Dataset(
         labels,
-        hashes,
-        classes,
-        np.stack([found[sha256][2] for sha256 in hashes]),
-        np.stack([found[sha256][3] for sha256 in hashes]),
-        digest,
-        Findings(sum(map(len, files.values())), duplicates, tuple(conflicts), tuple(unreadable)),
+        tuple(hashes),
+        tuple(one.origin for one in chosen),
+        tuple(one.file for one in chosen),
+        np.array([one.index for one in chosen], np.int32),
+        np.array([one.image.pixels for one in chosen], np.uint8).reshape(-1, spec.side, spec.side),  # also for none
+        np.array([one.image.features for one in chosen], np.float32).reshape(-1, len(FEATURES)),
+        _digest(labels, hashes, chosen),
+        Findings(len(every), tuple(duplicates), tuple(conflicts), tuple(unreadable)),
     )
 
 
-def _cache_key(folder: Path, files: dict[str, list[Path]], spec: InputSpec) -> str:
-    key = hashlib.sha256(json.dumps([dataclasses.asdict(spec), FEATURES]).encode())
+def _digest(labels: Sequence[str], hashes: Sequence[str], chosen: Sequence[_Taken]) -> str:
+    lines = (f"{sha256} {labels[one.index]}\n" for sha256, one in zip(hashes, chosen, strict=True))
+    return sha256_hex("".join(lines).encode())
+
+
+def _shown(path: Path) -> str:
+    """The path as text that can be printed and stored, also where its bytes are not UTF-8."""
+    return os.fsencode(path).decode(errors="backslashreplace")
+
+
+def _cache_key(folder: Path, files: ClassFiles, spec: InputSpec) -> str:
+    key = hashlib.sha256(json.dumps([_CACHE_FORMAT, dataclasses.asdict(spec), FEATURES]).encode())
     for module in (bundle.preprocess, bundle.imagefile):
         key.update(Path(str(module.__file__)).read_bytes())
     for label, paths in files.items():
+        key.update(os.fsencode(f"{label}\n"))
         for path in paths:
             status = path.stat()
-            key.update(f"{label}/{path.relative_to(folder)} {status.st_size} {status.st_mtime_ns}\n".encode())
+            key.update(os.fsencode(f"{path.relative_to(folder)} {status.st_size} {status.st_mtime_ns}\n"))
     return key.hexdigest()
 
 
-def _to_cache(path: Path, dataset: Dataset) -> None:
-    notes = json_bytes([dataset.labels, dataset.hashes, dataset.digest, dataclasses.astuple(dataset.findings)])
-    write_whole_with(
-        path,
-        lambda file: np.savez(
-            file,
-            notes=np.frombuffer(notes, np.uint8),
-            classes=dataset.classes,
-            pixels=dataset.pixels,
-            features=dataset.features,
-        ),
-    )
+def _to_notes(dataset: Dataset) -> tuple[object, dict[str, NDArray]]:
+    fields = {field.name: getattr(dataset, field.name) for field in dataclasses.fields(dataset)}
+    arrays = {name: value for name, value in fields.items() if isinstance(value, np.ndarray)}
+    notes = {name: value for name, value in fields.items() if name not in arrays}
+    return notes | {"findings": dataclasses.asdict(dataset.findings)}, arrays
 
 
-def _from_cache(path: Path) -> Dataset:
-    with np.load(path) as arrays:
-        labels, hashes, digest, (files, duplicates, conflicts, unreadable) = json.loads(arrays["notes"].tobytes())
-        findings = Findings(files, duplicates, tuple(conflicts), tuple(unreadable))
-        return Dataset(
-            tuple(labels), tuple(hashes), arrays["classes"], arrays["pixels"], arrays["features"], digest, findings
-        )
+def _from_notes(notes: dict, arrays: dict[str, NDArray]) -> Dataset:
+    def with_tuples(table: dict) -> dict:
+        return {name: tuple(value) if isinstance(value, list) else value for name, value in table.items()}
+
+    return Dataset(**with_tuples(notes) | {"findings": Findings(**with_tuples(notes["findings"]))}, **arrays)

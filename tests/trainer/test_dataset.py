@@ -1,12 +1,16 @@
 """Reading a data set: what is taken, what is left out and said, and when the cache may be trusted."""
 
+import os
+import resource
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from bundle.errors import BadBundle, BadData
+from bundle.errors import BadData
 from bundle.preprocess import InputSpec, prepare
 from bundle.whole import sha256_hex
 from trainer.dataset import Dataset, load_dataset
@@ -21,6 +25,14 @@ def load(folder: Path, said: list[str] | None = None, spec: InputSpec = SPEC) ->
     return load_dataset(folder, spec, folder.parent / "cache", (said if said is not None else []).append)
 
 
+def assert_same(one: Dataset, other: Dataset) -> None:
+    for field in ("labels", "hashes", "origins", "files", "digest", "findings"):
+        assert getattr(one, field) == getattr(other, field)
+    for field in ("classes", "pixels", "features"):
+        np.testing.assert_array_equal(getattr(one, field), getattr(other, field))
+        assert getattr(one, field).dtype == getattr(other, field).dtype
+
+
 def test_every_image_stands_under_its_hash_with_its_label_and_the_bundles_own_pixels(shapes: Path):
     dataset = load(shapes)
     assert dataset.labels == ("disc", "ring", "rod")
@@ -31,6 +43,7 @@ def test_every_image_stands_under_its_hash_with_its_label_and_the_bundles_own_pi
         at = dataset.hashes.index(sha256_hex(data))
         expected = prepare(data, SPEC)
         assert dataset.labels[dataset.classes[at]] == path.parent.name
+        assert dataset.files[at] == f"{path.parent.name}/7.png"
         np.testing.assert_array_equal(dataset.pixels[at], expected.pixels)
         np.testing.assert_array_equal(dataset.features[at], expected.features)
 
@@ -48,7 +61,7 @@ def test_a_duplicate_counts_once_and_a_conflict_not_at_all(shapes: Path):
     shutil.copy(shapes / "disc" / "1.png", shapes / "rod" / "disputed.png")
     dataset = load(shapes)
     assert dataset.findings.files == 62
-    assert dataset.findings.duplicates == 1
+    assert dataset.findings.duplicates == ("disc/again.png has the content of disc/0.png",)
     assert dataset.findings.conflicts == ("rod/disputed.png has the content of disc/1.png",)
     assert np.bincount(dataset.classes).tolist() == [19, 20, 20]
     assert sha256_hex((shapes / "rod" / "disputed.png").read_bytes()) not in dataset.hashes
@@ -67,11 +80,7 @@ def test_the_cache_gives_the_same_and_is_not_used_when_a_file_changed(shapes: Pa
     first = load(shapes, said)
     second = load(shapes, said)
     assert said == [f"reading 60 files in 3 classes from {shapes}"]
-    assert (second.labels, second.hashes, second.digest, second.findings) == (
-        first.labels, first.hashes, first.digest, first.findings,
-    )  # fmt: skip
-    np.testing.assert_array_equal(second.pixels, first.pixels)
-    np.testing.assert_array_equal(second.features, first.features)
+    assert_same(second, first)
     write_shapes(shapes, per_class=1, seed=9, first=20)
     assert len(load(shapes, said).hashes) == 63
     assert load(shapes, said, InputSpec(side=24)).pixels.shape == (63, 24, 24)
@@ -98,10 +107,69 @@ def test_a_class_whose_every_image_is_bad_is_refused(shapes: Path):
         load(shapes)
 
 
-def test_a_class_may_not_be_called_unclassified(shapes: Path):
-    (shapes / "disc").rename(shapes / "unclassified")
-    with pytest.raises(BadBundle, match="'unclassified' is the verdict of an open vote"):
+def test_of_several_faults_the_first_is_told_and_the_way_to_the_others(shapes: Path):
+    (shapes / "empty").mkdir()
+    (shapes / "CON").mkdir()
+    with pytest.raises(BadData) as refused:
         load(shapes)
+    assert str(refused.value) == (
+        f"{shapes}: the class folder 'CON' is the name of a device on Windows and cannot be a file name there; rename it "
+        "(and 2 more: planktow-trainer inspect shows all)"
+    )
+
+
+def test_a_file_name_that_is_not_utf_8_is_read_like_any_other(shapes: Path):
+    (shapes / "disc" / "0.png").rename(shapes / "disc" / os.fsdecode(b"M\xfcller.png"))
+    (shapes / "disc" / os.fsdecode(b"K\xe4fer.png")).write_bytes(b"torn")
+    dataset = load(shapes)
+    assert "disc/M\\xfcller.png" in dataset.files
+    assert dataset.findings.unreadable[0].startswith("disc/K\\xe4fer.png: not a JPEG")
+    assert_same(load(shapes), dataset)  # from the cache
+
+
+@pytest.mark.parametrize("damage", ["cut", "empty", "overwritten", "something else"])
+def test_a_damaged_cache_is_said_read_anew_and_mended(shapes: Path, damage: str):
+    first = load(shapes)
+    (kept,) = (shapes.parent / "cache").iterdir()
+    whole = kept.read_bytes()
+    middle = len(whole) // 2
+    kept.write_bytes(
+        {
+            "cut": whole[:middle],
+            "empty": b"",
+            "overwritten": whole[:middle] + bytes(64) + whole[middle + 64 :],
+            "something else": b"not an archive of arrays",
+        }[damage]
+    )
+    said: list[str] = []
+    assert_same(load(shapes, said), first)
+    assert said == [
+        f"{kept}: damaged; the images are read anew",
+        f"reading 60 files in 3 classes from {shapes}",
+    ]
+    assert_same(load(shapes, said), first)
+    assert len(said) == 2
+
+
+def test_a_full_disk_costs_the_cache_and_nothing_else(shapes: Path):
+    loading = (
+        "import sys, pathlib; from bundle.preprocess import InputSpec; from trainer.dataset import load_dataset\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "print(load_dataset(folder, InputSpec(side=16), folder.parent / 'cache', print).digest)"
+    )
+    limit = 5000  # bytes of a file; the arrays are 18,000
+    ended = subprocess.run(
+        [sys.executable, "-c", loading, str(shapes)],
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ended.stderr == ""
+    _, not_kept, digest = ended.stdout.splitlines()
+    assert not_kept.endswith(".npz: not kept (File too large); the images will be read anew the next time")
+    assert digest == load_dataset(shapes, SPEC, shapes.parent / "elsewhere", print).digest
+    assert list((shapes.parent / "cache").iterdir()) == []
 
 
 def test_one_hot_marks_the_class_and_nothing_else():

@@ -1,0 +1,29 @@
+"""A line now and then on how a long step goes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+T = TypeVar("T")
+
+SECONDS_BETWEEN_LINES = 10.0
+
+
+def paced(
+    items: Iterable[T],
+    total: int,
+    noun: str,
+    say: Callable[[str], None],
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[T]:
+    """The items as they come; says every SECONDS_BETWEEN_LINES how many of `total` are done and what the rest will take."""
+    started = told = clock()
+    for done, item in enumerate(items):
+        now = clock()
+        if now - told >= SECONDS_BETWEEN_LINES:
+            left = (now - started) / done * (total - done)
+            say(f"{done:,} of {total:,} {noun}, {left:.0f} s left")
+            told = now
+        yield item
