@@ -7,25 +7,51 @@ from collections.abc import Sequence
 from typing import Literal
 
 from trainer.config import Shares
+from trainer.dataset import Dataset
 
-Part = Literal["train", "validation", "test"]
-PARTS: tuple[Part, ...] = ("train", "validation", "test")
+Part = Literal["train", "validation", "test", "unused"]
+PARTS: tuple[Part, ...] = ("train", "validation", "test")  # those that are used
+
+SMALLEST_SPLIT = 3  # images of a class; fewer are all for training
 
 
-def split(hashes: Sequence[str], labels: Sequence[int], shares: Shares) -> list[Part]:
+def split_dataset(dataset: Dataset, shares: Shares) -> list[Part]:
+    """The part of each image of the data set, augmented copies where their origins allow. The way to split one."""
+    return split(dataset.hashes, dataset.classes.tolist(), shares, dataset.origins)
+
+
+def split(hashes: Sequence[str], labels: Sequence[int], shares: Shares, origins: Sequence[str] = ()) -> list[Part]:
     """The part of each image, in the order given.
 
     hashes: sha-256 in hexadecimal; labels: class indices. The hash, read as a fraction of its range, falls below
     `shares.test`, or below that plus `shares.validation`, or above: so an image stays in its part when others are added.
     A class that would thus have no image in test or in validation, and has at least three, gives its lowest hashes; a
     class of fewer than three is all for training.
+
+    origins: for an augmented copy the sha-256 of the image it was made from, empty for an original; may be left out where
+    all are originals. The originals fall as if there were no copies. A copy trains if its origin is here, in the same
+    class, and trains; otherwise it is unused: a copy of an image that judges would give that image away.
     """
+    origins = origins or [""] * len(hashes)
+    originals = [image for image, origin in enumerate(origins) if not origin]
+    parts: list[Part] = ["unused"] * len(hashes)
+    fallen = _split_originals([hashes[image] for image in originals], [labels[image] for image in originals], shares)
+    for image, part in zip(originals, fallen, strict=True):
+        parts[image] = part
+    training = {(hashes[image], labels[image]) for image in originals if parts[image] == "train"}
+    for image, origin in enumerate(origins):
+        if origin and (origin, labels[image]) in training:
+            parts[image] = "train"
+    return parts
+
+
+def _split_originals(hashes: Sequence[str], labels: Sequence[int], shares: Shares) -> list[Part]:
     members: dict[int, list[int]] = defaultdict(list)
     for image, label in enumerate(labels):
         members[label].append(image)
     parts: list[Part] = ["train"] * len(hashes)
     for images in members.values():
-        if len(images) < 3:
+        if len(images) < SMALLEST_SPLIT:
             continue
         images.sort(key=lambda image: hashes[image])
         for image in images:

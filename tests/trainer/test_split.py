@@ -51,3 +51,25 @@ def test_shares_that_leave_nothing_to_train_on_are_refused():
         Shares(0.45, 0.45)
     with pytest.raises(BadConfig, match=r"test must be from 0\.01 to 0\.5, found 0\.0"):
         Shares(0.1, 0.0)
+
+
+def test_a_copy_trains_where_its_origin_trains_and_is_unused_where_that_judges():
+    names, labels = hashes(400), [number % 4 for number in range(400)]
+    before = split(names, labels, Shares(0.2, 0.2))
+    copies = hashes(1200, "copy")  # three of each, and an original more
+    after = split([*names, "00" * 32, *copies], [*labels, 0, *labels * 3], Shares(0.2, 0.2), [""] * 401 + names * 3)
+    assert after[:400] == before
+    assert after[400] == "test"
+    assert after[401:] == [part if part == "train" else "unused" for part in before] * 3
+
+
+def test_copies_do_not_make_a_small_class_one_that_can_be_split():
+    originals, copies = hashes(2), hashes(50, "copy")
+    parts = split([*originals, *copies], [0] * 52, Shares(), ["", "", *[originals[0]] * 50])
+    assert set(parts) == {"train"}
+
+
+def test_a_copy_whose_origin_is_elsewhere_or_in_another_class_is_unused():
+    originals, copies = hashes(2), hashes(3, "copy")
+    parts = split([*originals, *copies], [0, 1, 0, 1, 0], Shares(), ["", "", "ab" * 32, originals[0], originals[0]])
+    assert parts == ["train", "train", "unused", "unused", "train"]
