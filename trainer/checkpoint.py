@@ -34,7 +34,7 @@ class Checkpoint(keras.callbacks.Callback):
         """Called by Keras. A loss that is not a number is never written over a good state."""
         if logs is None or logs["loss"] != logs["loss"]:
             return
-        notes = {"of": self._of, "history": self._history, "variables": _described(self.model)}
+        notes = {"of": self._of, "history": self._history, "shapes": _shapes(self.model)}
         arrays = {f"v{index:05d}": keras.ops.convert_to_numpy(v) for index, v in enumerate(_state(self.model))}
         losses = [entry["val_loss"] for entry in self._history]
         paths = [self._path]
@@ -75,13 +75,13 @@ def resume(model: keras.Model, path: Path, of: str) -> History:
         return []
     remedy = "delete it to begin this member anew"
     try:
-        with np.load(path, allow_pickle=False) as saved:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
             notes = json.loads(saved["notes"].tobytes())
             arrays = [saved[name] for name in sorted(saved.files) if name != "notes"]
     except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise BadData(f"{path}: not a checkpoint that can be resumed ({error}); {remedy}") from None
     model.optimizer.build(model.trainable_variables)
-    if notes["of"] != of or notes["variables"] != _described(model):
+    if notes["of"] != of or notes["shapes"] != _shapes(model):
         raise BadData(
             f"{path}: the run's settings or the data have changed since this checkpoint was written; {remedy}"
         )
@@ -100,8 +100,9 @@ def _state(model: keras.Model) -> list[Any]:
     return [*model.variables, *model.optimizer.variables]
 
 
-def _described(model: keras.Model) -> list[list[Any]]:
-    return [[variable.path, list(variable.shape)] for variable in _state(model)]
+def _shapes(model: keras.Model) -> list[list[int]]:
+    """Not the names: Keras numbers some of them by a counter of the process."""
+    return [list(variable.shape) for variable in _state(model)]
 
 
 def _cannot_save(path: Path, error: OSError, kept: str) -> CannotSave:

@@ -1,0 +1,99 @@
+"""What a teacher says of the training images, and which teachers are refused."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from bundle.errors import BadConfig
+from bundle.preprocess import InputSpec
+from trainer.architectures import build
+from trainer.augment import augment
+from trainer.config import Augmentation, Network, Teacher
+from trainer.dataset import Dataset, load_dataset
+from trainer.teacher import VIEW_SEED, soft_labels
+
+NETWORK = Network("simple_cnn", (4,), (1,))
+
+
+@pytest.fixture
+def load(shapes: Path) -> Callable[[InputSpec], Dataset]:
+    return lambda spec: load_dataset(shapes, spec, shapes.parent / "cache", print)
+
+
+def teach(
+    folder: Path, load: Callable[[InputSpec], Dataset], hashes: list[str], side: int = 16, labels: tuple[str, ...] = ()
+) -> tuple[str, keras.Model]:
+    """A member with random weights in the folder of a run that trained on `hashes`."""
+    spec = InputSpec(side=side)
+    dataset = load(spec)
+    keras.utils.set_random_seed(side)
+    model = build(NETWORK, side, len(dataset.labels), dataset.features, "t")
+    (folder / "members").mkdir(parents=True)
+    model.save(folder / "members" / "01-t.keras")
+    record = {
+        "input": dataclasses.asdict(spec),
+        "labels": labels or dataset.labels,
+        "split": {"train": hashes, "validation": [], "test": []},
+    }
+    (folder / "training.json").write_text(json.dumps(record))
+    return str(folder / "members" / "01-t.keras"), model
+
+
+def ask(teacher: Teacher, load: Callable[[InputSpec], Dataset], hashes: list[str], cache: Path) -> np.ndarray:
+    return soft_labels(teacher, load, hashes, Augmentation(), cache, print)
+
+
+def test_it_is_the_mean_over_members_and_views_each_seeing_the_image_at_its_own_side(
+    load: Callable[[InputSpec], Dataset], tmp_path: Path
+):
+    hashes = list(load(InputSpec(side=16)).hashes[10:40])
+    files, expected = [], []
+    for side in (16, 24):
+        file, model = teach(tmp_path / f"run-{side}", load, hashes, side)
+        files.append(file)
+        seen = load(InputSpec(side=side))
+        pixels, features = seen.pixels[10:40], seen.features[10:40]
+        turned = augment(pixels, InputSpec(side=side), Augmentation(), np.random.default_rng((VIEW_SEED, 1)))
+        for view in (pixels, turned):
+            expected.append(model.predict({"pixels": view[..., None], "features": features}, verbose=0))
+    taught = ask(Teacher(tuple(files), views=2), load, hashes, tmp_path / "kept")
+    np.testing.assert_allclose(taught, np.mean(expected, axis=0), rtol=1e-5)
+    np.testing.assert_allclose(taught.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_it_is_asked_once_and_again_when_the_views_change(
+    load: Callable[[InputSpec], Dataset], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    hashes = list(load(InputSpec(side=16)).hashes)
+    file, _ = teach(tmp_path / "run", load, hashes)
+    first = ask(Teacher((file,), views=2), load, hashes, tmp_path / "kept")
+    capsys.readouterr()
+    np.testing.assert_array_equal(ask(Teacher((file,), views=2), load, hashes, tmp_path / "kept"), first)
+    assert "looks at" not in capsys.readouterr().out
+    assert (ask(Teacher((file,), views=3), load, hashes, tmp_path / "kept") != first).any()
+
+
+def test_a_teacher_that_saw_an_image_outside_our_training_part_is_refused(
+    load: Callable[[InputSpec], Dataset], tmp_path: Path
+):
+    hashes = list(load(InputSpec(side=16)).hashes)
+    file, _ = teach(tmp_path / "run", load, hashes)
+    with pytest.raises(BadConfig, match=r"01-t\.keras: this teacher was trained on 5 images that this run does not"):
+        ask(Teacher((file,)), load, hashes[5:], tmp_path / "kept")
+
+
+def test_a_teacher_of_other_classes_is_refused(load: Callable[[InputSpec], Dataset], tmp_path: Path):
+    hashes = list(load(InputSpec(side=16)).hashes)
+    file, _ = teach(tmp_path / "run", load, hashes, labels=("rod", "ring", "disc"))
+    with pytest.raises(BadConfig, match=r"this teacher knows other classes than the data set"):
+        ask(Teacher((file,)), load, hashes, tmp_path / "kept")
+
+
+def test_a_teacher_that_is_not_there_is_refused(load: Callable[[InputSpec], Dataset], tmp_path: Path):
+    with pytest.raises(BadConfig, match=r"nowhere\.keras: the teacher names a member that is not there"):
+        ask(Teacher((str(tmp_path / "nowhere.keras"),)), load, ["0" * 64], tmp_path / "kept")
