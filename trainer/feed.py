@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -13,6 +17,10 @@ from trainer.augment import augment
 from trainer.config import MemberRun
 from trainer.dataset import Dataset
 from trainer.imbalance import class_weights, draw_weights
+
+# OpenCV works without the interpreter's lock, so a few threads keep a fast GPU fed; beside a model on the CPU one is enough.
+WORKERS = max(1, min(8, (os.cpu_count() or 1) // 2))
+AHEAD = 2 * WORKERS  # batches made before they are asked for
 
 Batch = tuple[dict[str, Any], NDArray[np.float32], NDArray[np.float32]]
 
@@ -42,15 +50,26 @@ class TrainingFeed:
         self.steps = len(images) // self.batch  # of an epoch
 
     def from_epoch(self, epoch: int) -> Iterator[Batch]:
-        """Batches without end, beginning with the epoch `epoch`, counted from 0.
+        """Batches without end, beginning with the epoch `epoch`, counted from 0; threads make the next ones meanwhile.
 
         An iterator and not a Keras PyDataset: that one is asked ahead across the border of an epoch, and so could not know
         which epoch a step belongs to.
         """
+        pool = ThreadPoolExecutor(WORKERS, thread_name_prefix="feed")
+        places = self._places(epoch)
+        try:
+            ahead = deque(pool.submit(self._batch, *place) for place in islice(places, AHEAD))
+            for place in places:
+                batch = ahead.popleft().result()
+                ahead.append(pool.submit(self._batch, *place))
+                yield batch
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def _places(self, epoch: int) -> Iterator[tuple[NDArray[np.intp], int, int]]:
         while True:
             order = self._order(epoch)
-            for step in range(self.steps):
-                yield self._batch(order, epoch, step)
+            yield from ((order, epoch, step) for step in range(self.steps))
             epoch += 1
 
     def at(self, epoch: int, step: int) -> Batch:

@@ -1,5 +1,7 @@
 """The batches of an epoch: a pure function of seed, epoch and step."""
 
+import threading
+import time
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -55,6 +57,25 @@ def test_a_feed_begun_at_an_epoch_repeats_the_one_that_ran_up_to_it(dataset: Dat
         np.testing.assert_array_equal(ours[0]["pixels"], theirs[0]["pixels"])
         np.testing.assert_array_equal(ours[0]["features"], theirs[0]["features"])
         np.testing.assert_array_equal(ours[1], theirs[1])
+
+
+def test_threads_made_the_batches_that_would_have_been_made_one_by_one(dataset: Dataset):
+    batches = feed(dataset, Augmentation())
+    for number, (inputs, labels, _) in enumerate(islice(batches.from_epoch(0), 15)):
+        expected, truth, _ = batches.at(number // 7, number % 7)
+        np.testing.assert_array_equal(inputs["pixels"], expected["pixels"])
+        np.testing.assert_array_equal(labels, truth)
+
+
+def test_a_feed_that_is_no_longer_wanted_leaves_no_thread(dataset: Dataset):
+    batches = feed(dataset).from_epoch(0)
+    next(batches)
+    assert any(thread.name.startswith("feed") for thread in threading.enumerate())
+    batches.close()
+    deadline = time.monotonic() + 10
+    while any(thread.name.startswith("feed") for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_each_epoch_shuffles_and_warps_anew(dataset: Dataset):
