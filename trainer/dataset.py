@@ -62,7 +62,7 @@ def load_dataset(folder: Path, spec: InputSpec, cache: Path, say: Say) -> Datase
     files = class_files(folder)
     refuse(folder_faults(folder, files))
     dataset = read_dataset(folder, files, spec, cache, say)
-    refuse(image_faults(folder, dataset))
+    refuse([*image_faults(folder, dataset).values()])
     return dataset
 
 
@@ -80,14 +80,16 @@ def read_dataset(folder: Path, files: ClassFiles, spec: InputSpec, cache: Path |
     return dataset
 
 
-def image_faults(folder: Path, dataset: Dataset) -> list[str]:
-    """The classes without a usable image, a line for each that has files at all."""
-    counts = np.bincount(dataset.classes, minlength=len(dataset.labels))
-    return [
-        f"{folder / label}: none of its images can be used (unreadable, or also in another class); mend or take them away"
+def image_faults(folder: Path, dataset: Dataset) -> dict[str, str]:
+    """Why nothing can be trained on these images: by label, for each class without a usable image of its own."""
+    original = np.array([not origin for origin in dataset.origins], bool)
+    counts = np.bincount(dataset.classes[original], minlength=len(dataset.labels))
+    return {
+        label: f"{folder / label}: none of its images can be used (unreadable, or also in another class); mend or take "
+        "the class away"
         for label, count in zip(dataset.labels, counts, strict=True)
         if not count
-    ]
+    }
 
 
 def refuse(faults: Sequence[str]) -> None:
