@@ -1,5 +1,6 @@
 """Augmentation keeps what matters of an image and changes the rest, reproducibly."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import cv2
@@ -167,3 +168,11 @@ def test_impossible_ranges_are_refused():
         Augmentation(shift=-0.1)
     with pytest.raises(BadConfig, match="leaves nothing to recognise"):
         Augmentation(shear_degrees=60)
+
+
+def test_batches_made_in_several_threads_are_those_made_one_after_another():
+    how, images = replace(Augmentation(), intensity=1.3, noise_chance=1.0), bars(64)
+    alone = [augment(images, SPEC, how, generator(seed)) for seed in range(24)]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(lambda seed: augment(images, SPEC, how, generator(seed)), range(24)))
+    np.testing.assert_array_equal(together, alone)
