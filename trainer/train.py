@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from bundle.preprocess import InputSpec
 from bundle.scores import Summary, score_indices
 from bundle.vote import hard_vote
-from trainer.architectures import body
+from trainer.architectures import check
 from trainer.checkpoint import save_whole
 from trainer.config import MemberRun, Run
 from trainer.dataset import Dataset
@@ -31,7 +31,7 @@ def train_run(run: Run, load: Callable[[InputSpec], Dataset], out: Path, say: Sa
     is written anew after each member, so a part of a run can already be quantised.
     """
     for member in run.members:
-        body(member.network.architecture)  # a wrong name in the last member must not be found out after hours
+        check(member.network)  # a fault in the last member must not be found out after hours
     dataset = load(run.input)
     parts = np.array(split(dataset.hashes, dataset.classes.tolist(), run.split))
     images = {part: np.flatnonzero(parts == part) for part in PARTS}

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from bundle.errors import BadConfig
-from trainer.architectures import HEAD, body, build
+from trainer.architectures import HEAD, body, build, check
 from trainer.config import Network
 
 FEATURES = np.random.default_rng(0).normal(3.0, 2.0, (100, 8)).astype(np.float32)
@@ -79,3 +79,16 @@ def test_the_heads_layers_are_named_and_the_rest_is_the_backbone():
 def test_an_architecture_that_is_not_known_is_refused_with_the_nearest_name():
     with pytest.raises(BadConfig, match=r"architecture 'residual_net' is not known; did you mean 'residual_cnn'\?"):
         body("residual_net")
+
+
+def test_a_network_that_cannot_be_built_is_refused_before_anything_is_trained():
+    check(Network("residual_cnn"))
+    check(Network("efficientnet_lite0"))
+    with pytest.raises(BadConfig, match=r"'efficientnet_lite9' is not known; did you mean 'efficientnet_lite"):
+        check(Network("efficientnet_lite9"))
+    with pytest.raises(
+        BadConfig, match="weights: there are none for residual_cnn; take the line out, or use start_from"
+    ):
+        check(Network("residual_cnn", weights="imagenet"))
+    with pytest.raises(BadConfig, match=r"no/such\.npz: weights names no file"):
+        check(Network("efficientnet_lite0", weights="no/such.npz"))
