@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ REFUSED = 2  # exit code of a refusal, as for a wrong option
 
 class _Refusing(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
+        _forgive_encoding()
         with refusals(str(ctx.info_name)):
             return super().invoke(ctx)
 
@@ -52,6 +54,12 @@ def typed(command: str) -> str:
     """One of our commands as this person must type it: by its path where the environment it lies in is not activated."""
     beside_us = Path(sys.argv[0]).with_name(command)
     return str(beside_us) if shutil.which(command) is None and beside_us.exists() else command
+
+
+def _forgive_encoding() -> None:
+    """From now on a character that the terminal's encoding lacks is printed as a question mark, not a traceback."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
 
 
 def _keep_the_group() -> None:

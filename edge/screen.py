@@ -40,18 +40,11 @@ def to_text(renderable: RenderableType, width: int = TEXT_WIDTH) -> str:
 
 def show(renderable: RenderableType) -> None:
     """Prints to standard output."""
-    forgive_encoding()
     if sys.stdout.isatty():
         Console(markup=False, highlight=False).print(renderable)
     else:
         sys.stdout.write(to_text(renderable))
         sys.stdout.flush()
-
-
-def forgive_encoding() -> None:
-    """From now on a character that the terminal's encoding lacks is printed as a question mark, not a traceback."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")
 
 
 def with_progress(work: Iterable[T], total: int, what: str) -> Iterable[T]:

@@ -29,7 +29,7 @@ from edge.demo.tables import Moment, live_line, live_table, mishap_table, taxa_t
 from edge.ledger import open_ledger_readonly
 from edge.oneoff import Target, classify
 from edge.report import accounting_lines
-from edge.screen import forgive_encoding, show
+from edge.screen import show
 
 LOOK_SECONDS = 0.25  # between two looks at the ledger
 LINE_SECONDS = 2.0  # between two lines where there is no terminal
@@ -61,7 +61,6 @@ def run_demo(bundle: Bundle, showing: Showing, folder: Path | None, seconds: flo
     stage.prepare(bundle.path)
     drops = plan(showing.specimens)
     expected = expect(drops, lambda data: fault_of(bundle, data))
-    forgive_encoding()
     _say(f"{showing.remark}.")
     _say(f"The camera writes {len(drops)} files in about {seconds:.0f} s to {stage.capture}")
     with running(stage) as process:

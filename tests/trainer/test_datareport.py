@@ -1,6 +1,7 @@
 """What a person is told of a data set before training on it."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -25,9 +26,9 @@ def report(folder: Path, shares: Shares = Shares()) -> DataReport:
     return inspect_data(folder, SPEC, shares, None, lambda _: None)
 
 
-def planktow_inspect(*arguments: object) -> subprocess.CompletedProcess[str]:
+def planktow_inspect(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "trainer.cli", "inspect", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environment)
 
 
 @pytest.fixture
@@ -157,3 +158,10 @@ def test_a_place_that_cannot_be_written_is_one_line(shapes: Path, tmp_path: Path
     assert ended.returncode == 2
     assert "Traceback" not in ended.stderr
     assert f"{tmp_path / 'file'}: cannot be written (" in ended.stderr.splitlines()[-1]
+
+
+def test_a_terminal_that_lacks_a_letter_shows_a_question_mark(shapes: Path):
+    (shapes / "ring").rename(shapes / "Müll")
+    ended = planktow_inspect(shapes, PYTHONIOENCODING="ascii")
+    assert ended.returncode == 0, ended.stderr
+    assert "M?ll" in ended.stdout
