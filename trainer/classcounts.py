@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 from numpy.typing import ArrayLike
 
-from bundle.whole import write_whole_with
+from trainer.picture import INK, write_picture
 
-INK = ("#1b4965", "#62b6cb", "#d1495b")  # train, validation, test: told apart by lightness too
-DOTS_PER_INCH = 150
-# A label is text, whatever a dollar sign in it would mean to Matplotlib.
-_STYLE = {"text.parse_math": False, "axes.spines.top": False, "axes.spines.right": False, "font.size": 9}
 _ROW_INCHES = 0.19
 
 
 def write_class_counts(path: Path, title: str, labels: Sequence[str], counts: ArrayLike) -> None:
     """Writes `draw_class_counts` to `path` as PNG, whole. Raises OSError."""
-    with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from")  # a script that the font lacks: boxes will do
-        figure = draw_class_counts(title, labels, counts)
-        write_whole_with(path, lambda file: figure.savefig(file, format="png", dpi=DOTS_PER_INCH))
+    write_picture(path, lambda: draw_class_counts(title, labels, counts))
 
 
 def draw_class_counts(
