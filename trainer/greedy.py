@@ -1,0 +1,50 @@
+"""Which members to ship: greedy forward selection by the vote they will cast, on validation. Arrays in, values out.
+
+Axes: N members of the pool, M images, C classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bundle.vote import ballots
+from trainer.subsets import Scored, merit
+
+
+@dataclass(frozen=True)
+class Step:
+    """One member more."""
+
+    member: int  # index into the pool
+    accuracy: float  # of the hard vote with it, on validation, 0..1
+    gain: float | None  # over the step before, and so it may be negative; None for the first
+    log_loss: float  # nats, of the soft vote with it
+
+
+def select_greedily(validation: Scored, size: int) -> tuple[Step, ...]:
+    """`size` steps, each with the member that raises the hard vote's accuracy most, ties by the soft vote's log loss.
+
+    Caruana et al. 2004, section 2, without replacement: a member that votes twice would cost the camera host its time twice.
+    """
+    chosen: list[int] = []
+    steps: list[Step] = []
+    for _ in range(size):
+        left = [member for member in range(len(validation.scores)) if member not in chosen]
+        best = max(left, key=lambda member: merit(validation, [*chosen, member]))  # of equals the first
+        chosen.append(best)
+        accuracy, less_loss = merit(validation, chosen)
+        steps.append(Step(best, accuracy, accuracy - steps[-1].accuracy if steps else None, -less_loss))
+    return tuple(steps)
+
+
+def disagreement(scores: NDArray[np.float32]) -> NDArray[np.float64]:
+    """(N, N) share of the images, 0..1, on which two members' ballots differ (Skalak 1996): what a vote lives on.
+
+    scores: (N, M, C).
+    """
+    named = ballots(scores)
+    share: NDArray[np.float64] = (named[:, None, :] != named[None, :, :]).mean(axis=2)
+    return share
