@@ -20,7 +20,7 @@ def split_dataset(dataset: Dataset, shares: Shares) -> list[Part]:
     return split(dataset.hashes, dataset.classes.tolist(), shares, dataset.origins)
 
 
-def split(hashes: Sequence[str], labels: Sequence[int], shares: Shares, origins: Sequence[str] = ()) -> list[Part]:
+def split(hashes: Sequence[str], labels: Sequence[int], shares: Shares, origins: Sequence[str]) -> list[Part]:
     """The part of each image, in the order given.
 
     hashes: sha-256 in hexadecimal; labels: class indices. The hash, read as a fraction of its range, falls below
@@ -28,11 +28,9 @@ def split(hashes: Sequence[str], labels: Sequence[int], shares: Shares, origins:
     A class that would thus have no image in test or in validation, and has at least three, gives its lowest hashes; a
     class of fewer than three is all for training.
 
-    origins: for an augmented copy the sha-256 of the image it was made from, empty for an original; may be left out where
-    all are originals. The originals fall as if there were no copies. A copy trains if its origin is here, in the same
+    origins: for an augmented copy the sha-256 of the image it was made from, empty for an original. The originals fall as if there were no copies. A copy trains if its origin is here, in the same
     class, and trains; otherwise it is unused: a copy of an image that judges would give that image away.
     """
-    origins = origins or [""] * len(hashes)
     originals = [image for image, origin in enumerate(origins) if not origin]
     parts: list[Part] = ["unused"] * len(hashes)
     fallen = _split_originals([hashes[image] for image in originals], [labels[image] for image in originals], shares)

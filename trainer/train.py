@@ -19,7 +19,7 @@ from trainer.dataset import Dataset
 from trainer.feed import plain_inputs
 from trainer.fit import Say, fit_member, forget
 from trainer.record import Member, Record, read_member, write_member, write_record
-from trainer.split import PARTS, split
+from trainer.split import PARTS, split_dataset
 from trainer.teacher import soft_labels
 
 
@@ -33,11 +33,13 @@ def train_run(run: Run, load: Callable[[InputSpec], Dataset], out: Path, say: Sa
     for member in run.members:
         check(member.network)  # a fault in the last member must not be found out after hours
     dataset = load(run.input)
-    parts = np.array(split(dataset.hashes, dataset.classes.tolist(), run.split))
+    parts = np.array(split_dataset(dataset, run.split))
     images = {part: np.flatnonzero(parts == part) for part in PARTS}
+    unused = len(parts) - sum(map(len, images.values()))
     say(
         f"{len(dataset.hashes)} images in {len(dataset.labels)} classes: "
         + ", ".join(f"{len(images[part])} {part}" for part in PARTS)
+        + (f"; {unused} augmented copies unused, whose originals do not train" if unused else "")
     )
     members: list[Member] = []
     scores: list[NDArray[np.float32]] = []

@@ -15,11 +15,12 @@ from bundle.errors import BadConfig, BadData
 from bundle.preprocess import InputSpec
 from bundle.whole import sha256_hex
 from trainer.classfolders import class_files
-from trainer.config import Augmentation, Shares
+from trainer.config import Augmentation, MemberRun, Network, Run, Shares
 from trainer.dataset import Dataset, read_dataset
 from trainer.enlarge import Recipe, enlarge
 from trainer.origin import origin_of
 from trainer.split import split_dataset
+from trainer.train import train_run
 
 SHARES = Shares(0.2, 0.2)
 RECIPE = Recipe(per_class=30, seed=0, input=InputSpec(side=16), shares=SHARES, augmentation=Augmentation())
@@ -186,3 +187,24 @@ def test_the_command_writes_what_the_recipe_says(shapes: Path, tmp_path: Path):
     assert (recipe["per_class"], recipe["seed"], recipe["shares"]["test"]) == (22, 7, 0.3)
     assert recipe["augmentation"]["noise_chance"] == 1.0
     assert all(origin_of(path.read_bytes()) for path in (tmp_path / "out").rglob("aug-*"))
+
+
+def test_a_run_on_an_enlarged_folder_trains_on_copies_and_judges_by_none(shapes: Path, tmp_path: Path):
+    folder = made(shapes)
+    wider = Shares(0.3, 0.3)  # so that some copies lose their place: their originals now judge
+    member = MemberRun("a", 1, 1, Network("simple_cnn", (4,), (1,)), batch=8)
+    said: list[str] = []
+    record = train_run(
+        Run("x", (member,), InputSpec(side=16), wider),
+        lambda spec: read_dataset(folder, class_files(folder), spec, None, lambda _: None),
+        tmp_path / "out",
+        said.append,
+        lambda: "2026-01-01T00:00:00Z",
+    )
+    dataset = read(folder)
+    copies = {sha256 for sha256, origin in zip(dataset.hashes, dataset.origins, strict=True) if origin}
+    assert copies & set(record.split["train"])
+    assert not copies & {*record.split["validation"], *record.split["test"]}
+    unused = len(copies - set(record.split["train"]))
+    assert unused > 0
+    assert f"{unused} augmented copies unused, whose originals do not train" in said[0]

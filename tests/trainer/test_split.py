@@ -7,15 +7,19 @@ import pytest
 
 from bundle.errors import BadConfig
 from trainer.config import Shares
-from trainer.split import split
+from trainer.split import Part, split
 
 
 def hashes(count: int, salt: str = "") -> list[str]:
     return [hashlib.sha256(f"{salt}{number}".encode()).hexdigest() for number in range(count)]
 
 
+def fall(hashes: list[str], labels: list[int], shares: Shares) -> list[Part]:
+    return split(hashes, labels, shares, [""] * len(hashes))
+
+
 def test_the_shares_come_out_within_the_chance_of_a_hash():
-    parts = Counter(split(hashes(5000), [0] * 5000, Shares(0.1, 0.2)))
+    parts = Counter(fall(hashes(5000), [0] * 5000, Shares(0.1, 0.2)))
     assert abs(parts["validation"] - 500) < 80  # four standard deviations: 85
     assert abs(parts["test"] - 1000) < 110
     assert sum(parts.values()) == 5000
@@ -23,27 +27,27 @@ def test_the_shares_come_out_within_the_chance_of_a_hash():
 
 def test_no_image_changes_its_part_when_others_are_added():
     few, many = hashes(300), hashes(2000)
-    before = split(few, [number % 3 for number in range(300)], Shares())
-    after = split(many, [number % 3 for number in range(2000)], Shares())
+    before = fall(few, [number % 3 for number in range(300)], Shares())
+    after = fall(many, [number % 3 for number in range(2000)], Shares())
     assert after[:300] == before
 
 
 def test_the_order_of_the_images_does_not_matter():
     names, labels = hashes(200), [number % 4 for number in range(200)]
-    forward = dict(zip(names, split(names, labels, Shares()), strict=True))
-    backward = dict(zip(names[::-1], split(names[::-1], labels[::-1], Shares()), strict=True))
+    forward = dict(zip(names, fall(names, labels, Shares()), strict=True))
+    backward = dict(zip(names[::-1], fall(names[::-1], labels[::-1], Shares()), strict=True))
     assert forward == backward
 
 
 @pytest.mark.parametrize("size", [3, 4, 5, 8])
 def test_a_class_of_three_or_more_is_in_all_three_parts(size: int):
     for salt in "abcdefghij":
-        parts = split(hashes(size, salt), [7] * size, Shares())
+        parts = fall(hashes(size, salt), [7] * size, Shares())
         assert set(parts) == {"train", "validation", "test"}
 
 
 def test_a_class_of_two_is_all_for_training():
-    assert split(hashes(2), [0, 0], Shares()) == ["train", "train"]
+    assert fall(hashes(2), [0, 0], Shares()) == ["train", "train"]
 
 
 def test_shares_that_leave_nothing_to_train_on_are_refused():
@@ -55,7 +59,7 @@ def test_shares_that_leave_nothing_to_train_on_are_refused():
 
 def test_a_copy_trains_where_its_origin_trains_and_is_unused_where_that_judges():
     names, labels = hashes(400), [number % 4 for number in range(400)]
-    before = split(names, labels, Shares(0.2, 0.2))
+    before = fall(names, labels, Shares(0.2, 0.2))
     copies = hashes(1200, "copy")  # three of each, and an original more
     after = split([*names, "00" * 32, *copies], [*labels, 0, *labels * 3], Shares(0.2, 0.2), [""] * 401 + names * 3)
     assert after[:400] == before
