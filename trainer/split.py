@@ -28,8 +28,9 @@ def split(hashes: Sequence[str], labels: Sequence[int], shares: Shares, origins:
     A class that would thus have no image in test or in validation, and has at least three, gives its lowest hashes; a
     class of fewer than three is all for training.
 
-    origins: for an augmented copy the sha-256 of the image it was made from, empty for an original. The originals fall as if there were no copies. A copy trains if its origin is here, in the same
-    class, and trains; otherwise it is unused: a copy of an image that judges would give that image away.
+    origins: for an augmented copy the sha-256 of the image it was made from, empty for an original. The originals fall as
+    if there were no copies. A copy trains if its origin is here, in the same class, and trains; otherwise it is unused: a
+    copy of an image that judges would give that image away.
     """
     originals = [image for image, origin in enumerate(origins) if not origin]
     parts: list[Part] = ["unused"] * len(hashes)
