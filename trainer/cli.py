@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -55,6 +56,58 @@ def convert_weights(
     count = convert_weights(source, architecture, out)
     say(f"{count:,} weights in {out}")
     say(f'next: weights = "{out}" beside architecture = "{architecture}" in [members.network]')
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="A finished run: the folder with training.json and members/.")],
+    data: Annotated[Path, typer.Option(help="The data set of the run: FOLDER/CLASS/image.")],
+    part: Annotated[Literal["test", "validation"], typer.Option(help="The images to judge on.")] = "test",
+    out: Annotated[
+        Path | None, typer.Option(help="Where the tables and plots go. [default: RUN/evaluation-PART]")
+    ] = None,
+) -> None:
+    """Judges each member, the votes and every ensemble size, and writes evaluation.json, per_class.csv and plots."""
+    _quiet_tensorflow()
+    from trainer.evaluate import evaluate_run, write_evaluation
+    from trainer.plot import write_plots
+    from trainer.screen import print_evaluation
+
+    evaluated = evaluate_run(run, data, part, say)
+    into = evaluated.run.folder / f"evaluation-{part}" if out is None else out
+    write_evaluation(evaluated, into)
+    write_plots(evaluated, into)
+    print_evaluation(evaluated)
+    say(f"evaluation.json, per_class.csv and the plots are in {into}")
+
+
+@app.command()
+def select(
+    pool: Annotated[list[Path], typer.Argument(help="Finished runs whose members may be chosen, on the same data.")],
+    data: Annotated[Path, typer.Option(help="The data set of the runs: FOLDER/CLASS/image.")],
+    out: Annotated[Path, typer.Option(help="The new run: a folder that does not exist yet.")],
+    size: Annotated[int, typer.Option(help="How many members to choose.")] = 3,
+    name: Annotated[str | None, typer.Option(help="The new run's name. [default: the first run's]")] = None,
+) -> None:
+    """Chooses the members that vote best together on validation images, and writes them as a run to quantise."""
+    _quiet_tensorflow()
+    from trainer.screen import print_selection
+    from trainer.select import select_members
+
+    selection = select_members(pool, data, out, size, name, say, _now)
+    print_selection(selection)
+    say(f"next: {typed('planktow-quantize')} {out} --data {data} --out bundles/{selection.name}")
+
+
+@app.command()
+def show(
+    record: Annotated[Path, typer.Argument(help="A finished run, a bundle, or a training.json.")],
+) -> None:
+    """Prints what made a run: data, split, settings, seeds, versions, times and scores."""
+    from trainer.finished import read_finished
+    from trainer.show import print_record
+
+    print_record(read_finished(record))
 
 
 @app.command()
@@ -110,6 +163,12 @@ def _settings(run: Path | None) -> tuple[InputSpec, Shares, Augmentation]:
         return InputSpec(), Shares(), Augmentation()
     settings = read_run(run)
     return settings.input, settings.split, settings.members[0].augmentation
+
+
+def _quiet_tensorflow() -> None:
+    """Its notes on starting up, and on tracing one function for each member, help nobody here."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 def _now() -> str:

@@ -1,0 +1,198 @@
+"""Chooses members from finished runs and writes them as a run of their own, which planktow-quantize takes like any other."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bundle.errors import BadConfig, BadData
+from bundle.scores import Summary, score_indices
+from bundle.vote import hard_vote
+from bundle.whole import json_bytes, whole_folder
+from trainer.dataset import Dataset
+from trainer.finished import RECORD, SCHEMA_VERSION, FinishedRun, MemberFile, read_finished, require_usable
+from trainer.greedy import Step, disagreement, select_greedily
+from trainer.predict import Part, Say, find_part, load_images, predict
+from trainer.subsets import Scored
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A member of the pool."""
+
+    run: FinishedRun
+    place: int  # in its run
+
+    @property
+    def member(self) -> MemberFile:
+        """Its file."""
+        return self.run.facts.members[self.place]
+
+    @property
+    def name(self) -> str:
+        """For people: the run's folder and the member."""
+        return f"{self.run.folder.name}/{self.member.stem}"
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What was chosen, from what, and why."""
+
+    name: str  # of the new run
+    pool: tuple[Candidate, ...]
+    alone: tuple[float, ...]  # each candidate's accuracy on validation, 0..1
+    steps: tuple[Step, ...]  # in the order of choice
+    disagreement: NDArray[np.float64]  # (N, N) over the pool, on validation
+    validation_images: int
+    hard_vote_test: Summary | None  # told after the choice; None where the split has no test images
+    folder: Path
+
+
+def select_members(
+    runs: Sequence[Path], data: Path, out: Path, size: int, name: str | None, say: Say, now: Callable[[], str]
+) -> Selection:
+    """Chooses `size` members of the finished `runs` by their hard vote on validation and writes them to the new folder `out`.
+
+    name: of the new run, by default the first run's. now: gives the time in UTC, ISO 8601. Raises BadData, BadConfig.
+    """
+    if out.exists():
+        raise BadConfig(f"{out}: exists already; a selection is never written over another run, give a new folder")
+    pools = [read_finished(path) for path in runs]
+    first = pools[0]
+    for other in pools:
+        require_usable(other)
+        _require_alike(first, other)
+    pool = _distinct(pools, say)
+    if not 1 <= size <= len(pool):
+        raise BadConfig(
+            f"--size is {size}, but the runs given have {len(pool)} different members; choose from 1 to that"
+        )
+    dataset = load_images(first, data, say)
+    validation = find_part(first, dataset, data, "validation")
+    scored = Scored(validation.truth, _predict(pool, dataset, validation, say))
+    steps = select_greedily(scored, size)
+    chosen = [pool[step.member] for step in steps]
+    selection = Selection(
+        name or first.facts.name,
+        pool,
+        tuple(
+            score_indices(validation.truth, each.argmax(axis=1), first.facts.labels).accuracy for each in scored.scores
+        ),
+        steps,
+        disagreement(scored.scores),
+        len(validation.truth),
+        _test(chosen, dataset, data, say),
+        out,
+    )
+    _write(selection, chosen, now())
+    return selection
+
+
+def _require_alike(first: FinishedRun, other: FinishedRun) -> None:
+    mine, theirs = first.facts, other.facts
+    for what, same in (
+        ("labels", mine.labels == theirs.labels),
+        ("input", mine.input == theirs.input),
+        ("features", mine.features == theirs.features),
+        ("data (digest)", mine.data.digest == theirs.data.digest),
+        ("split", mine.split == theirs.split),
+    ):
+        if not same:
+            raise BadData(
+                f"{other.path}: has other {what} than {first.path}, so their members cannot be compared or vote together; "
+                "leave one of the two out, or train both on the same data with the same [input] and [split]"
+            )
+
+
+def _distinct(pools: Sequence[FinishedRun], say: Say) -> tuple[Candidate, ...]:
+    taken: dict[str, Candidate] = {}
+    for run in pools:
+        for place in range(len(run.facts.members)):
+            candidate = Candidate(run, place)
+            before = taken.setdefault(candidate.member.sha256, candidate)
+            if before is not candidate:
+                say(f"{candidate.name} is the very file {before.name}: it stands in the pool once")
+    return tuple(taken.values())
+
+
+def _predict(candidates: Sequence[Candidate], dataset: Dataset, part: Part, say: Say) -> NDArray[np.float32]:
+    """(N, M, C) scores."""
+    found = []
+    for each in candidates:
+        say(f"{each.name} classifies {len(part.images)} {part.name} images")
+        found.extend(predict(each.run, each.member, dataset, [part]))
+    return np.stack(found)
+
+
+def _test(chosen: Sequence[Candidate], dataset: Dataset, data: Path, say: Say) -> Summary | None:
+    run = chosen[0].run
+    if not run.facts.split.test:
+        return None
+    part = find_part(run, dataset, data, "test")
+    verdicts = hard_vote(_predict(chosen, dataset, part, say)).label
+    return score_indices(part.truth, verdicts, run.facts.labels).summary
+
+
+def _write(selection: Selection, chosen: Sequence[Candidate], now: str) -> None:
+    run = chosen[0].run
+    with whole_folder(selection.folder) as folder:
+        (folder / "members").mkdir()
+        members = []
+        for number, candidate in enumerate(chosen, start=1):
+            file = f"members/{number:02d}-{_unnumbered(candidate.member.stem)}.keras"
+            (folder / file).write_bytes(candidate.run.member_bytes(candidate.member))
+            members.append({**candidate.run.table["members"][candidate.place], "file": file})
+            (folder / file).with_suffix(".json").write_bytes(json_bytes(members[-1]))
+        record = {
+            "schema_version": SCHEMA_VERSION,
+            "created": now,
+            "name": selection.name,
+            **{key: run.table[key] for key in ("labels", "input", "features", "data")},
+            "members": members,
+            "hard_vote_test": None
+            if selection.hard_vote_test is None
+            else dataclasses.asdict(selection.hard_vote_test),
+            "selection": _trace(selection, [member["file"] for member in members]),
+            "split": run.table["split"],
+        }
+        (folder / RECORD).write_bytes(json_bytes(record))
+
+
+def _trace(selection: Selection, files: Sequence[str]) -> dict[str, Any]:
+    """How the members were chosen, for whoever asks later."""
+    return {
+        "rule": "greedy by the hard vote's accuracy on validation, ties by the soft vote's log loss (Caruana et al. 2004)",
+        "validation_images": selection.validation_images,
+        "steps": [
+            {
+                "file": file,
+                "from": selection.pool[step.member].name,
+                "accuracy": round(step.accuracy, 6),
+                "gain": None if step.gain is None else round(step.gain, 6),
+                "log_loss": round(step.log_loss, 6),
+            }
+            for file, step in zip(files, selection.steps, strict=True)
+        ],
+        "pool": [
+            {
+                "name": candidate.name,
+                "sha256": candidate.member.sha256,
+                "architecture": candidate.member.architecture,
+                "validation_accuracy": round(alone, 6),
+                "disagreement": [round(float(share), 6) for share in row],
+                "record_sha256": candidate.run.sha256,
+            }
+            for candidate, alone, row in zip(selection.pool, selection.alone, selection.disagreement, strict=True)
+        ],
+    }
+
+
+def _unnumbered(stem: str) -> str:
+    number, dash, rest = stem.partition("-")
+    return rest if dash and number.isdigit() and rest else stem
