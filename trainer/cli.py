@@ -64,7 +64,7 @@ def evaluate(
     data: Annotated[Path, typer.Option(help="The data set of the run: FOLDER/CLASS/image.")],
     part: Annotated[Literal["test", "validation"], typer.Option(help="The images to judge on.")] = "test",
     out: Annotated[
-        Path | None, typer.Option(help="Where the tables and plots go. [default: RUN/evaluation-PART]")
+        Path | None, typer.Option(help="Where the tables and plots go. Without it: RUN/evaluation-PART.")
     ] = None,
 ) -> None:
     """Judges each member, the votes and every ensemble size, and writes evaluation.json, per_class.csv and plots."""
@@ -87,7 +87,7 @@ def select(
     data: Annotated[Path, typer.Option(help="The data set of the runs: FOLDER/CLASS/image.")],
     out: Annotated[Path, typer.Option(help="The new run: a folder that does not exist yet.")],
     size: Annotated[int, typer.Option(help="How many members to choose.")] = 3,
-    name: Annotated[str | None, typer.Option(help="The new run's name. [default: the first run's]")] = None,
+    name: Annotated[str | None, typer.Option(help="The new run's name. Without it: the first run's.")] = None,
 ) -> None:
     """Chooses the members that vote best together on validation images, and writes them as a run to quantise."""
     _quiet_tensorflow()
