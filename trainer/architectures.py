@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from bundle.errors import BadConfig
 from bundle.preprocess import FEATURES
+from trainer.backbones import BACKBONES, backbone
 from trainer.config import Network
 from trainer.efficientnet_lite import SCALES
-from trainer.lite_weights import lite_backbone, read_weights
+from trainer.lite_weights import lite_backbone
 
 Tensor = Any
 
@@ -84,29 +85,32 @@ def lite(x: Tensor, network: Network) -> Tensor:
     return lite_backbone(network.architecture, x.shape[1], weights)(x)
 
 
+def application(x: Tensor, network: Network) -> Tensor:
+    """A network of `keras.applications`."""
+    return backbone(network.architecture, x.shape[1], network.weights)(x)
+
+
 Body = Callable[[Tensor, Network], Tensor]
 
 OWN: dict[str, Body] = {"simple_cnn": simple_cnn, "residual_cnn": residual_cnn}
-BODIES: dict[str, Body] = OWN | dict.fromkeys(SCALES, lite)
+BODIES: dict[str, Body] = OWN | dict.fromkeys(SCALES, lite) | dict.fromkeys(BACKBONES, application)
 
 
 def body(architecture: str) -> Body:
     """What turns ink (B, S, S, 1) into a feature map (B, s, s, channels). Raises BadConfig for a name that is none."""
     if architecture in BODIES:
         return BODIES[architecture]
-    near = difflib.get_close_matches(architecture, BODIES, n=1)
+    near = difflib.get_close_matches(architecture, BODIES, n=1, cutoff=0.5)
     remedy = f"did you mean '{near[0]}'?" if near else f"known: {', '.join(BODIES)}"
     raise BadConfig(f"architecture '{architecture}' is not known; {remedy}")
 
 
-def check(network: Network) -> None:
-    """Whether `network` can be built: known to be before hours of training, not after. Raises BadConfig."""
-    body(network.architecture)
-    if network.weights is None:
-        return
-    if network.architecture in OWN:
+def check(network: Network, side: int) -> None:
+    """Whether `network` can be built for S x S images: found out before hours of training, not after. Raises BadConfig."""
+    build_body = body(network.architecture)
+    if network.weights is not None and network.architecture in OWN:
         raise BadConfig(f"weights: there are none for {network.architecture}; take the line out, or use start_from")
-    read_weights(Path(network.weights), network.architecture)
+    build_body(keras.Input((side, side, 1)), network)
 
 
 def _convolution(x: Tensor, width: int, size: int, stride: int, name: str, relu: bool = True) -> Tensor:

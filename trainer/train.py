@@ -31,7 +31,7 @@ def train_run(run: Run, load: Callable[[InputSpec], Dataset], out: Path, say: Sa
     is written anew after each member, so a part of a run can already be quantised.
     """
     for member in run.members:
-        check(member.network)  # a fault in the last member must not be found out after hours
+        check(member.network, run.input.side)  # a fault in the last member must not be found out after hours
     dataset = load(run.input)
     parts = np.array(split_dataset(dataset, run.split))
     images = {part: np.flatnonzero(parts == part) for part in PARTS}

@@ -82,13 +82,13 @@ def test_an_architecture_that_is_not_known_is_refused_with_the_nearest_name():
 
 
 def test_a_network_that_cannot_be_built_is_refused_before_anything_is_trained():
-    check(Network("residual_cnn"))
-    check(Network("efficientnet_lite0"))
+    check(Network("residual_cnn"), 32)
+    check(Network("efficientnet_lite0"), 32)
     with pytest.raises(BadConfig, match=r"'efficientnet_lite9' is not known; did you mean 'efficientnet_lite"):
-        check(Network("efficientnet_lite9"))
+        check(Network("efficientnet_lite9"), 32)
     with pytest.raises(
         BadConfig, match="weights: there are none for residual_cnn; take the line out, or use start_from"
     ):
-        check(Network("residual_cnn", weights="imagenet"))
+        check(Network("residual_cnn", weights="imagenet"), 32)
     with pytest.raises(BadConfig, match=r"no/such\.npz: weights names no file"):
-        check(Network("efficientnet_lite0", weights="no/such.npz"))
+        check(Network("efficientnet_lite0", weights="no/such.npz"), 32)
