@@ -29,6 +29,7 @@ class Checkpoint(keras.callbacks.Callback):
         """
         super().__init__()
         self._path, self._of, self._history, self._keep_best = path, of, history, keep_best
+        self.epochs = len(history)  # that are safe on the disk
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
         """Called by Keras. A loss that is not a number is never written over a good state."""
@@ -46,6 +47,7 @@ class Checkpoint(keras.callbacks.Callback):
                 write_whole_with(path, lambda file: _savez(file, notes, arrays))
             except OSError as error:
                 raise _cannot_save(path, error, "the state after the epoch before is still there") from None
+        self.epochs = len(self._history)
 
 
 def best(path: Path) -> Path:
@@ -80,7 +82,8 @@ def resume(model: keras.Model, path: Path, of: str) -> History:
             arrays = [saved[name] for name in sorted(saved.files) if name != "notes"]
     except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
         raise BadData(f"{path}: not a checkpoint that can be resumed ({error}); {remedy}") from None
-    model.optimizer.build(model.trainable_variables)
+    if not model.optimizer.built:  # LossScaleOptimizer would add its own variables a second time
+        model.optimizer.build(model.trainable_variables)
     if notes["of"] != of or notes["shapes"] != _shapes(model):
         raise BadData(
             f"{path}: the run's settings or the data have changed since this checkpoint was written; {remedy}"

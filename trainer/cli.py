@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -25,20 +29,25 @@ def train(
     run: Annotated[Path, typer.Argument(help="The run: a TOML file, such as trainer/runs/flowcam-6/run.toml.")],
     data: Annotated[Path, typer.Option(help="The data set: a folder with one sub-folder of images for each class.")],
     out: Annotated[Path, typer.Option(help="Where members/ and training.json go; an interrupted run goes on here.")],
+    devices: Annotated[
+        Literal["one", "all"], typer.Option(help="One GPU, or all of this machine's; without a GPU, the processor.")
+    ] = "one",
 ) -> None:
     """Trains every member of a run; run it again after a cut and it goes on after the last whole epoch."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: its start-up notes help nobody here
     from trainer.config import read_run
     from trainer.dataset import load_dataset
+    from trainer.devices import find_devices
     from trainer.train import train_run
 
     settings = read_run(run)
     out.mkdir(parents=True, exist_ok=True)
     load = cache(lambda spec: load_dataset(data, spec, out / "cache", say))
-    findings = load(settings.input).findings
-    for line in (*findings.conflicts, *findings.unreadable):
-        say(f"left out: {line}")
-    record = train_run(settings, load, out, say, _now)
+    with _stopped_in_one_line():
+        findings = load(settings.input).findings
+        for line in (*findings.conflicts, *findings.unreadable):
+            say(f"left out: {line}")
+        record = train_run(settings, load, out, say, _now, find_devices(devices, say))
     say(f"{len(record.members)} members in {out / 'members'}, the record in {out / 'training.json'}")
     say(f"next: {typed('planktow-quantize')} {out} --data {data} --out bundles/{settings.name}")
 
@@ -169,6 +178,18 @@ def _quiet_tensorflow() -> None:
     """Its notes on starting up, and on tracing one function for each member, help nobody here."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+@contextmanager
+def _stopped_in_one_line() -> Iterator[None]:
+    """Ctrl-C ends the program with the exit code that shells know for it, and says how it goes on."""
+    try:
+        yield
+    except KeyboardInterrupt as stopped:
+        if sys.stderr.isatty():
+            print(file=sys.stderr)  # the line of progress stays above
+        say(str(stopped) or "stopped; the same command goes on with what is finished")
+        raise typer.Exit(128 + signal.SIGINT) from None
 
 
 def _now() -> str:

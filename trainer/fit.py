@@ -19,6 +19,7 @@ from trainer.architectures import build
 from trainer.checkpoint import Checkpoint, History, best, resume
 from trainer.config import MemberRun
 from trainer.dataset import Dataset
+from trainer.devices import Devices
 from trainer.feed import TrainingFeed, one_hot, plain_inputs
 from trainer.imbalance import class_shares
 from trainer.loss import AdjustedCrossentropy
@@ -27,12 +28,23 @@ from trainer.progress import Progress, no_longer_falls
 from trainer.start import start_from
 
 Say = Callable[[str], None]
+Follow = Callable[[History], None]  # is told the history so far, of every epoch that cannot be lost any more
 
+VALIDATION_BATCH = 256  # images
 NORM_STEPS = 100  # batches on which the norms of averaged weights are estimated anew
+
+SAME_STANDING = (
+    "Give all the same run file and data; where one was cut before it wrote its last epoch or member, copy checkpoints/ and "
+    "members/ of the one that is further to the others' --out, and start all again"
+)
 
 
 class TrainingDiverged(PlanktowError):
     """The loss is no longer a number."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Somebody pressed Ctrl-C; the text says how the same command goes on."""
 
 
 def fit_member(
@@ -44,6 +56,8 @@ def fit_member(
     checkpoint: Path,
     logs: Path,
     say: Say,
+    devices: Devices,
+    follow: Follow,
 ) -> tuple[keras.Model, History]:
     """The trained network in float32, and its history.
 
@@ -56,52 +70,60 @@ def fit_member(
     class_count = len(dataset.labels)
     features = dataset.features[images["train"]]
     feed = TrainingFeed(dataset, images["train"], member, spec, taught)
-    model = build(member.network, spec.side, class_count, features, member.name, member.seed)
-    optimizer = optimizer_for(member, feed.steps)
-    model.compile(
-        optimizer=optimizer,
-        loss=AdjustedCrossentropy(
-            class_shares(dataset.classes[images["train"]], class_count), member.imbalance.logit_adjustment
-        ),
-        metrics=["accuracy"],
-        jit_compile=_jit(),
-    )
+    validation = devices.own(images["validation"])
     of = _identity(member, spec, dataset)
-    history = resume(model, checkpoint, of)
-    if history:
-        say(f"{member.name}: goes on after epoch {len(history)} of {member.epochs}")
-    elif member.start_from is not None:
-        taken, layers = start_from(model, Path(member.start_from))
-        say(f"{member.name}: {taken} of {layers} layers begin with the weights of {member.start_from}")
-    say(f"{member.name}: {member.network.architecture}, {model.count_params():,} weights, {member.precision}")
-    progress = Progress(
-        member.name, member.epochs, feed.steps, feed.batch, member.stop_after, history, say, time.monotonic
-    )
-    if not no_longer_falls(history, member.stop_after):
-        model.fit(
-            feed.from_epoch(len(history)),
-            steps_per_epoch=feed.steps,
-            epochs=member.epochs,
-            initial_epoch=len(history),
-            validation_data=(
-                plain_inputs(dataset, images["validation"]),
-                one_hot(dataset.classes[images["validation"]], class_count),
+    with devices.scope():
+        model = build(member.network, spec.side, class_count, features, member.name, member.seed)
+        model.compile(
+            optimizer=optimizer_for(member, feed.steps),
+            loss=AdjustedCrossentropy(
+                class_shares(dataset.classes[images["train"]], class_count), member.imbalance.logit_adjustment
             ),
-            validation_batch_size=256,
-            callbacks=[
-                *([keras.callbacks.SwapEMAWeights()] if member.average else []),  # validation sees the average
-                progress,
-                Checkpoint(checkpoint, of, history, keep_best=member.stop_after > 0),
-                *_tensorboard(logs),
-            ],
-            shuffle=False,  # the feed shuffles the images, by its seed
-            verbose=0,
+            metrics=["accuracy"],
+            jit_compile=devices.xla(),
         )
-    if progress.diverged_at is not None:
-        raise TrainingDiverged(_diverged(member, progress.diverged_at, checkpoint))
-    if member.stop_after:
-        resume(model, best(checkpoint), of)
-        optimizer.finalize_variable_values(model.trainable_variables)
+        history = resume(model, checkpoint, of)
+        devices.agree(f"goes on after epoch {len(history)} of {member.name} ({of[:12]})", SAME_STANDING)
+        if history:
+            say(f"{member.name}: goes on after epoch {len(history)} of {member.epochs}")
+        elif member.start_from is not None:
+            taken, layers = start_from(model, Path(member.start_from))
+            say(f"{member.name}: {taken} of {layers} layers begin with the weights of {member.start_from}")
+        say(f"{member.name}: {member.network.architecture}, {model.count_params():,} weights, {member.precision}")
+        follow(history)
+        progress = Progress(
+            member.name, member.epochs, feed.steps, feed.batch, member.stop_after, history, say, time.monotonic
+        )
+        saved = Checkpoint(checkpoint, of, history, keep_best=member.stop_after > 0)
+        try:
+            if not no_longer_falls(history, member.stop_after):
+                model.fit(
+                    devices.batches(feed, len(history)),
+                    steps_per_epoch=feed.steps,
+                    epochs=member.epochs,
+                    initial_epoch=len(history),
+                    validation_data=(
+                        plain_inputs(dataset, validation),
+                        one_hot(dataset.classes[validation], class_count),
+                    ),
+                    validation_batch_size=devices.part(VALIDATION_BATCH),
+                    callbacks=[
+                        *([keras.callbacks.SwapEMAWeights()] if member.average else []),  # validation sees the average
+                        progress,
+                        saved,
+                        keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: follow(history)),
+                        *_tensorboard(logs),
+                    ],
+                    shuffle=False,  # the feed shuffles the images, by its seed
+                    verbose=0,
+                )
+        except KeyboardInterrupt:
+            raise Interrupted(_interrupted(member, saved.epochs)) from None
+        if progress.diverged_at is not None:
+            raise TrainingDiverged(_diverged(member, progress.diverged_at, checkpoint))
+        if member.stop_after:
+            resume(model, best(checkpoint), of)
+            model.optimizer.finalize_variable_values(model.trainable_variables)
     return _as_float32(model, member, spec, class_count, features, feed), history
 
 
@@ -125,13 +147,9 @@ def _diverged(member: MemberRun, at: tuple[int, int], checkpoint: Path) -> str:
     )
 
 
-def _jit() -> bool | str:
-    """XLA slows convolutions down on a CPU under TensorFlow (141 images/s instead of 250 and more), and helps elsewhere."""
-    if keras.backend.backend() != "tensorflow":
-        return "auto"
-    import tensorflow as tf
-
-    return "auto" if tf.config.list_physical_devices("GPU") else False
+def _interrupted(member: MemberRun, epochs: int) -> str:
+    goes_on = f"goes on after epoch {epochs} of {member.epochs}" if epochs else "begins this member anew"
+    return f"{member.name}: stopped; the same command {goes_on}"
 
 
 def _tensorboard(folder: Path) -> list[keras.callbacks.Callback]:

@@ -13,17 +13,25 @@ from bundle.preprocess import InputSpec
 from bundle.scores import Summary, score_indices
 from bundle.vote import hard_vote
 from trainer.architectures import check
-from trainer.checkpoint import save_whole
+from trainer.checkpoint import History, save_whole
 from trainer.config import MemberRun, Run
 from trainer.dataset import Dataset
+from trainer.devices import Devices
 from trainer.feed import plain_inputs
-from trainer.fit import Say, fit_member, forget
+from trainer.fit import SAME_STANDING, Say, fit_member, forget
 from trainer.record import Member, Record, read_member, write_member, write_record
 from trainer.split import PARTS, split_dataset
 from trainer.teacher import soft_labels
 
 
-def train_run(run: Run, load: Callable[[InputSpec], Dataset], out: Path, say: Say, now: Callable[[], str]) -> Record:
+def train_run(
+    run: Run,
+    load: Callable[[InputSpec], Dataset],
+    out: Path,
+    say: Say,
+    now: Callable[[], str],
+    devices: Devices,
+) -> Record:
     """Trains what is not yet trained of `run` into `out`: members/NN-NAME.keras and training.json.
 
     load: gives the data set as an input sees it (a teacher may see the images at another side). now: gives the time in UTC,
@@ -41,13 +49,18 @@ def train_run(run: Run, load: Callable[[InputSpec], Dataset], out: Path, say: Sa
         + ", ".join(f"{len(images[part])} {part}" for part in PARTS)
         + (f"; {unused} augmented copies unused, whose originals do not train" if unused else "")
     )
+    for member in run.members:
+        devices.check_batch(min(member.batch, len(images["train"])), member.name)
     members: list[Member] = []
     scores: list[NDArray[np.float32]] = []
     for number, member in enumerate(run.members, start=1):
         file = out / "members" / f"{number:02d}-{member.name}.keras"
         done = read_member(file, member, dataset.digest)
+        devices.agree(
+            f"has {'trained' if done else 'to train'} {member.name} (data {dataset.digest[:12]})", SAME_STANDING
+        )
         if done is None:
-            done = _train_member(run, member, dataset, images, load, file, out, say, now)
+            done = _train_member(run, member, dataset, images, load, file, out, say, now, devices)
         else:
             say(f"{member.name}: finished before, left as it is")
         members.append(done)
@@ -70,6 +83,7 @@ def _train_member(
     out: Path,
     say: Say,
     now: Callable[[], str],
+    devices: Devices,
 ) -> Member:
     started = now()
     taught = None
@@ -77,9 +91,9 @@ def _train_member(
         hashes = [dataset.hashes[image] for image in images["train"]]
         taught = soft_labels(member.teacher, load, hashes, member.augmentation, out / "cache", say)
     checkpoint = out / "checkpoints" / f"{file.stem}.npz"
-    model, history = fit_member(
-        member, run.input, dataset, images, taught, checkpoint, out / "tensorboard" / file.stem, say
-    )
+    follow = _nobody
+    logs = out / "tensorboard" / file.stem
+    model, history = fit_member(member, run.input, dataset, images, taught, checkpoint, logs, say, devices, follow)
     result = {
         part: score_indices(
             dataset.classes[images[part]], _predict(model, dataset, images[part]).argmax(axis=1), dataset.labels
@@ -90,6 +104,10 @@ def _train_member(
     done = write_member(file, member, dataset.digest, started, now(), result["validation"], result["test"], history)
     forget(checkpoint)
     return done
+
+
+def _nobody(history: History) -> None:
+    """Follows nothing."""
 
 
 def _load(file: Path) -> keras.Model:

@@ -1,11 +1,9 @@
 """A whole run on rendered images, in real processes: trained, cut with kill -9, resumed, recorded, refused."""
 
 import json
-import os
+import re
 import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,22 +12,8 @@ import pytest
 from bundle.whole import sha256_hex
 
 from .conftest import write_shapes
+from .trainings import command, cut, kill_after_epoch, train, weights, write_run
 
-RUN = """
-name = "shapes"
-[input]
-side = 24
-[split]
-validation = 0.2
-test = 0.2
-[[members]]
-name = "residual"
-network = {{ architecture = "residual_cnn", widths = [8, 16], blocks = [1, 1] }}
-epochs = {epochs}
-batch = 16
-seed = 3
-learning_rate = {rate}
-"""
 SECOND = """
 [[members]]
 name = "simple"
@@ -43,26 +27,6 @@ precision = "mixed_bfloat16"
 """
 
 
-def write_run(folder: Path, epochs: int = 6, rate: float = 0.05, second: str = "") -> Path:
-    path = folder / "run.toml"
-    path.write_text(RUN.format(epochs=epochs, rate=rate) + second)
-    return path
-
-
-def command(run: Path, data: Path, out: Path) -> list[str]:
-    return [sys.executable, "-m", "trainer.cli", "train", str(run), "--data", str(data), "--out", str(out)]
-
-
-def train(run: Path, data: Path, out: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(run, data, out), capture_output=True, text=True, check=False, timeout=240)
-
-
-def weights(file: Path) -> list[np.ndarray]:
-    import keras
-
-    return keras.saving.load_model(file, compile=False).get_weights()
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_shapes(tmp_path_factory.mktemp("data") / "shapes", per_class=60)
@@ -74,7 +38,7 @@ def trained(
 ) -> tuple[Path, Path, subprocess.CompletedProcess[str]]:
     """(run file, output folder, finished process) of an undisturbed run with two members."""
     folder = tmp_path_factory.mktemp("trained")
-    run = write_run(folder, second=SECOND)
+    run = write_run(folder, more=SECOND)
     return run, folder / "out", train(run, data, folder / "out")
 
 
@@ -121,17 +85,7 @@ def test_a_finished_member_is_left_alone_and_a_changed_one_is_trained_anew(train
 
 def test_a_run_killed_and_resumed_ends_with_the_weights_of_an_undisturbed_one(trained, data: Path, tmp_path: Path):
     run, out = write_run(tmp_path), tmp_path / "out"
-    log = (tmp_path / "log").open("w+")
-    process = subprocess.Popen(command(run, data, out), stderr=log)
-    deadline = time.monotonic() + 120
-    while "epoch 2/6" not in (tmp_path / "log").read_text():
-        assert process.poll() is None, (tmp_path / "log").read_text()
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    log.close()
-    assert not (out / "members").exists()
+    kill_after_epoch(2, run, data, out)
     resumed = train(run, data, out)
     assert resumed.returncode == 0, resumed.stderr
     assert "residual: goes on after epoch " in resumed.stderr
@@ -142,6 +96,18 @@ def test_a_run_killed_and_resumed_ends_with_the_weights_of_an_undisturbed_one(tr
         strict=True,
     ):
         np.testing.assert_array_equal(ours, theirs)
+
+
+def test_ctrl_c_ends_in_one_line_that_says_how_it_goes_on(data: Path, tmp_path: Path):
+    run, out, log = write_run(tmp_path), tmp_path / "out", tmp_path / "log"
+    code = cut(command(run, data, out), log, lambda lines: "epoch 2/6" in lines, signal.SIGINT)
+    assert code == 130
+    assert "Traceback" not in log.read_text()
+    last = log.read_text().splitlines()[-1]
+    (epochs,) = re.findall(r"residual: stopped; the same command goes on after epoch (\d) of 6$", last)
+    resumed = train(run, data, out)
+    assert resumed.returncode == 0, resumed.stderr
+    assert f"residual: goes on after epoch {epochs} of 6" in resumed.stderr
 
 
 def test_a_member_can_begin_with_what_another_has_learnt(trained, data: Path, tmp_path: Path):
@@ -177,15 +143,8 @@ def test_a_loss_that_is_no_number_stops_with_the_epoch_and_leaves_no_member(data
 
 def test_a_checkpoint_of_other_data_is_refused(data: Path, tmp_path: Path):
     run, out = write_run(tmp_path, epochs=3), tmp_path / "out"
-    process = subprocess.Popen(command(run, data, out), stderr=subprocess.DEVNULL)
     checkpoint = out / "checkpoints" / "01-residual.npz"
-    deadline = time.monotonic() + 120
-    while not checkpoint.exists():
-        assert process.poll() is None
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
+    cut(command(run, data, out), tmp_path / "log", lambda _: checkpoint.exists(), signal.SIGKILL)
     run.write_text(run.read_text().replace("batch = 16", "batch = 33"))
     refused = train(run, data, out)
     assert refused.returncode == 2
