@@ -32,22 +32,28 @@ def train(
     devices: Annotated[
         Literal["one", "all"], typer.Option(help="One GPU, or all of this machine's; without a GPU, the processor.")
     ] = "one",
+    mlflow: Annotated[
+        str | None,
+        typer.Option(envvar="MLFLOW_TRACKING_URI", help="Follow the run in this MLflow server too.", metavar="URI"),
+    ] = None,
 ) -> None:
     """Trains every member of a run; run it again after a cut and it goes on after the last whole epoch."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: its start-up notes help nobody here
     from trainer.config import read_run
     from trainer.dataset import load_dataset
     from trainer.devices import find_devices
+    from trainer.tracking import Tracking
     from trainer.train import train_run
 
     settings = read_run(run)
     out.mkdir(parents=True, exist_ok=True)
     load = cache(lambda spec: load_dataset(data, spec, out / "cache", say))
     with _stopped_in_one_line():
+        tracking = Tracking(mlflow, settings.name, say) if mlflow else None
         findings = load(settings.input).findings
         for line in (*findings.conflicts, *findings.unreadable):
             say(f"left out: {line}")
-        record = train_run(settings, load, out, say, _now, find_devices(devices, say))
+        record = train_run(settings, load, out, say, _now, find_devices(devices, say), tracking)
     say(f"{len(record.members)} members in {out / 'members'}, the record in {out / 'training.json'}")
     say(f"next: {typed('planktow-quantize')} {out} --data {data} --out bundles/{settings.name}")
 

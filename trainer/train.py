@@ -22,6 +22,7 @@ from trainer.fit import SAME_STANDING, Say, fit_member, forget
 from trainer.record import Member, Record, read_member, write_member, write_record
 from trainer.split import PARTS, split_dataset
 from trainer.teacher import soft_labels
+from trainer.tracking import Tracking
 
 
 def train_run(
@@ -31,12 +32,14 @@ def train_run(
     say: Say,
     now: Callable[[], str],
     devices: Devices,
+    tracking: Tracking | None = None,
 ) -> Record:
     """Trains what is not yet trained of `run` into `out`: members/NN-NAME.keras and training.json.
 
     load: gives the data set as an input sees it (a teacher may see the images at another side). now: gives the time in UTC,
     ISO 8601. Members that are finished are left alone, one that was cut goes on after its last whole epoch. training.json
-    is written anew after each member, so a part of a run can already be quantised.
+    is written anew after each member, so a part of a run can already be quantised. tracking: where each member is followed
+    besides, if anywhere.
     """
     for member in run.members:
         check(member.network, run.input.side)  # a fault in the last member must not be found out after hours
@@ -60,7 +63,7 @@ def train_run(
             f"has {'trained' if done else 'to train'} {member.name} (data {dataset.digest[:12]})", SAME_STANDING
         )
         if done is None:
-            done = _train_member(run, member, dataset, images, load, file, out, say, now, devices)
+            done = _train_member(run, member, dataset, images, load, file, out, say, now, devices, tracking)
         else:
             say(f"{member.name}: finished before, left as it is")
         members.append(done)
@@ -84,6 +87,7 @@ def _train_member(
     say: Say,
     now: Callable[[], str],
     devices: Devices,
+    tracking: Tracking | None,
 ) -> Member:
     started = now()
     taught = None
@@ -91,7 +95,12 @@ def _train_member(
         hashes = [dataset.hashes[image] for image in images["train"]]
         taught = soft_labels(member.teacher, load, hashes, member.augmentation, out / "cache", say)
     checkpoint = out / "checkpoints" / f"{file.stem}.npz"
-    follow = _nobody
+    tracked = (
+        tracking.of_member(member, dataset, checkpoint.with_suffix(".mlflow"))
+        if tracking and devices.host == 0
+        else None
+    )
+    follow = tracked.follow if tracked else _nobody
     logs = out / "tensorboard" / file.stem
     model, history = fit_member(member, run.input, dataset, images, taught, checkpoint, logs, say, devices, follow)
     result = {
@@ -102,6 +111,8 @@ def _train_member(
     }
     save_whole(model, file)
     done = write_member(file, member, dataset.digest, started, now(), result["validation"], result["test"], history)
+    if tracked:
+        tracked.finish(done.validation, done.test)
     forget(checkpoint)
     return done
 
