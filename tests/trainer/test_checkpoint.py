@@ -3,6 +3,7 @@
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import keras
@@ -25,7 +26,9 @@ def model() -> keras.Model:
     return made
 
 
+@cache
 def trained(steps: int = 3) -> keras.Model:
+    """After so many steps; shared by the tests, which only read it."""
     made = model()
     pixels = np.random.default_rng(1).integers(0, 256, (8, 16, 16, 1), dtype=np.uint8)
     for _ in range(steps):
