@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from bundle.errors import PlanktowError
 from bundle.preprocess import InputSpec
 from trainer.architectures import build
+from trainer.averaging import AveragedValidation, estimate_norms
 from trainer.checkpoint import Checkpoint, History, best, resume
 from trainer.config import MemberRun
 from trainer.dataset import Dataset
@@ -31,7 +32,8 @@ Say = Callable[[str], None]
 Follow = Callable[[History], None]  # is told the history so far, of every epoch that cannot be lost any more
 
 VALIDATION_BATCH = 256  # images
-NORM_STEPS = 100  # batches on which the norms of averaged weights are estimated anew
+NORM_STEPS = 100  # batches on which the norms of averaged weights are estimated at the end
+VALIDATION_NORM_STEPS = 16  # and before each validation, where a little noise does no harm
 
 SAME_STANDING = (
     "Give all the same run file and data; where one was cut before it wrote its last epoch or member, copy checkpoints/ and "
@@ -108,7 +110,7 @@ def fit_member(
                     ),
                     validation_batch_size=devices.part(VALIDATION_BATCH),
                     callbacks=[
-                        *([keras.callbacks.SwapEMAWeights()] if member.average else []),  # validation sees the average
+                        *_averaged(member, feed, devices),
                         progress,
                         saved,
                         keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: follow(history)),
@@ -152,6 +154,17 @@ def _interrupted(member: MemberRun, epochs: int) -> str:
     return f"{member.name}: stopped; the same command {goes_on}"
 
 
+def _averaged(member: MemberRun, feed: TrainingFeed, devices: Devices) -> list[keras.callbacks.Callback]:
+    """What lets validation see the average over the weights. Shared models keep the norms in training: to run a batch through
+    one outside of its fit, all devices and hosts would have to meet.
+    """
+    if not member.average:
+        return []
+    if devices.strategy is not None:
+        return [keras.callbacks.SwapEMAWeights()]
+    return [AveragedValidation([feed.at(0, step)[0] for step in range(min(VALIDATION_NORM_STEPS, feed.steps))])]
+
+
 def _tensorboard(folder: Path) -> list[keras.callbacks.Callback]:
     """Logs for TensorBoard, whose writer comes with TensorFlow; none under another backend."""
     if keras.backend.backend() != "tensorflow":
@@ -167,15 +180,10 @@ def _as_float32(
     features: NDArray[np.float32],
     feed: TrainingFeed,
 ) -> keras.Model:
-    """The same weights in a float32 network, whatever precision it was trained in: what is shipped is one thing.
-
-    Averaged weights never saw a batch themselves, so their norms are estimated anew on training batches (Izmailov et al.
-    2018, section 3.2).
-    """
+    """The same weights in a float32 network, whatever precision it was trained in: what is shipped is one thing."""
     keras.config.set_dtype_policy("float32")
     plain = build(member.network, spec.side, class_count, features, member.name, member.seed)
     plain.set_weights(model.get_weights())
     if member.average:
-        for step in range(min(NORM_STEPS, feed.steps)):
-            plain(feed.at(member.epochs, step)[0], training=True)
+        estimate_norms(plain, (feed.at(member.epochs, step)[0] for step in range(min(NORM_STEPS, feed.steps))))
     return plain

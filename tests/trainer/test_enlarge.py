@@ -17,6 +17,7 @@ from bundle.whole import sha256_hex
 from trainer.classfolders import class_files
 from trainer.config import Augmentation, MemberRun, Network, Run, Shares
 from trainer.dataset import Dataset, read_dataset
+from trainer.devices import Devices
 from trainer.enlarge import Recipe, enlarge
 from trainer.origin import origin_of
 from trainer.split import split_dataset
@@ -200,6 +201,7 @@ def test_a_run_on_an_enlarged_folder_trains_on_copies_and_judges_by_none(shapes:
         tmp_path / "out",
         said.append,
         lambda: "2026-01-01T00:00:00Z",
+        Devices(),
     )
     dataset = read(folder)
     copies = {sha256 for sha256, origin in zip(dataset.hashes, dataset.origins, strict=True) if origin}
