@@ -1,7 +1,6 @@
 """The batches of an epoch: a pure function of seed, epoch and step."""
 
 import threading
-import time
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -68,14 +67,15 @@ def test_threads_made_the_batches_that_would_have_been_made_one_by_one(dataset: 
 
 
 def test_a_feed_that_is_no_longer_wanted_leaves_no_thread(dataset: Dataset):
+    before = set(threading.enumerate())
     batches = feed(dataset).from_epoch(0)
     next(batches)
-    assert any(thread.name.startswith("feed") for thread in threading.enumerate())
+    ours = set(threading.enumerate()) - before
+    assert ours
     batches.close()
-    deadline = time.monotonic() + 10
-    while any(thread.name.startswith("feed") for thread in threading.enumerate()):
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    for thread in ours:
+        thread.join(timeout=10)
+    assert not any(thread.is_alive() for thread in ours)
 
 
 def test_each_epoch_shuffles_and_warps_anew(dataset: Dataset):
