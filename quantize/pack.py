@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from bundle.ensemble import MemberModel
 from bundle.labels import format_labels
 from bundle.manifest import SCHEMA_VERSION, Checks, HashedFile, Labels, Manifest, Member
+from bundle.training import TRAINING, Record, TrainedMember
 from bundle.whole import sha256_hex
 from quantize.config import Settings
-from quantize.record import Record, TrainedMember
 
-LABELS, TRAINING, VALIDATION = "labels.txt", "training.json", "validation.json"
+LABELS, VALIDATION = "labels.txt", "validation.json"
 
 
 @dataclass(frozen=True)

@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from bundle.ensemble import MemberModel
 from bundle.errors import BadBundle, BadConfig
 from bundle.folder import Bundle, write_bundle
+from bundle.training import Record
 from quantize.check import compare, require_faithful
 from quantize.config import Settings
 from quantize.graph import CONVOLUTIONS, is_integer_convolution, operators
 from quantize.images import Labelled, draw_representative, find_images, load_images, require_images
 from quantize.pack import Made, pack
-from quantize.record import Record, read_record
+from quantize.record import read_record
 from quantize.validation import HeldOut, record_bytes, validation_record
 from quantize.worker import Converted, Job, run_worker, write_images
 

@@ -33,10 +33,10 @@ from numpy.typing import NDArray
 
 from bundle.manifest import VoteRule
 from bundle.scores import ClassScore, Summary, confusion, score_indices
+from bundle.training import Record
 from bundle.vote import RULES, ballots
 from quantize.check import compare
 from quantize.config import Settings
-from quantize.record import Record
 
 SCHEMA_VERSION = 1
 SCORE_BINS = 10

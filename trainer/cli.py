@@ -119,7 +119,7 @@ def show(
     record: Annotated[Path, typer.Argument(help="A finished run, a bundle, or a training.json.")],
 ) -> None:
     """Prints what made a run: data, split, settings, seeds, versions, times and scores."""
-    from trainer.finished import read_finished
+    from bundle.training import read_finished
     from trainer.show import print_record
 
     print_record(read_finished(record))

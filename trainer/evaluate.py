@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bundle.training import FinishedRun, read_finished, require_usable
 from bundle.whole import json_bytes, write_whole
 from trainer.calibration import BINS
 from trainer.dataset import Dataset
 from trainer.evaluation import Belief, ClassResult, Evaluation, Judged, evaluate
-from trainer.finished import FinishedRun, read_finished, require_usable
 from trainer.predict import Part, PartName, Say, find_part, load_images, predict_all
 from trainer.subsets import Scored, SizeResult
 

@@ -1,4 +1,4 @@
-"""A line now and then on how a long step goes."""
+"""How long things take, as a person says it, and a line now and then on how a long step goes."""
 
 from __future__ import annotations
 
@@ -24,6 +24,14 @@ def paced(
         now = clock()
         if now - told >= SECONDS_BETWEEN_LINES:
             left = (now - started) / done * (total - done)
-            say(f"{done:,} of {total:,} {noun}, {left:.0f} s left")
+            say(f"{done:,} of {total:,} {noun}, {spelled(left)} left")
             told = now
         yield item
+
+
+def spelled(seconds: float) -> str:
+    """A duration as a person says it: 45 s, 12 min, 3 h 05 min."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.errors import BadData
+from bundle.training import FinishedRun, TrainedMember
 from trainer.dataset import Dataset, load_dataset
 from trainer.feed import plain_inputs
-from trainer.finished import FinishedRun, MemberFile
 
 Say = Callable[[str], None]
 PartName = Literal["validation", "test"]
@@ -63,7 +63,9 @@ def find_part(run: FinishedRun, dataset: Dataset, data: Path, name: PartName) ->
     return Part(name, images, np.array([index[label] for label in theirs], np.int32))
 
 
-def predict(run: FinishedRun, member: MemberFile, dataset: Dataset, parts: Sequence[Part]) -> list[NDArray[np.float32]]:
+def predict(
+    run: FinishedRun, member: TrainedMember, dataset: Dataset, parts: Sequence[Part]
+) -> list[NDArray[np.float32]]:
     """The member's scores, (M, C) float32 for each part. Raises BadData for a file that is not a member of this run."""
     import keras  # here, so that what is refused before any member is asked is refused at once
 

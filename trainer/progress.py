@@ -9,6 +9,7 @@ from collections.abc import Callable
 import keras
 
 from trainer.checkpoint import History
+from trainer.pace import spelled
 
 SECONDS_BETWEEN_DRAWS = 0.5
 
@@ -83,11 +84,3 @@ def no_longer_falls(history: History, stop_after: int) -> bool:
     """Whether the lowest validation loss is `stop_after` epochs old or older; never, if that is 0."""
     losses = [entry["val_loss"] for entry in history]
     return bool(stop_after and losses) and len(losses) - 1 - losses.index(min(losses)) >= stop_after
-
-
-def spelled(seconds: float) -> str:
-    """A duration as a person says it: 45 s, 12 min, 3 h 05 min."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

@@ -19,11 +19,10 @@ from numpy.typing import NDArray
 
 from bundle.preprocess import FEATURES
 from bundle.scores import Summary
+from bundle.training import SCHEMA_VERSION
 from bundle.whole import json_bytes, sha256_hex, write_whole
 from trainer.config import MemberRun, Run
 from trainer.dataset import Dataset
-
-SCHEMA_VERSION = 1
 
 
 @dataclass(frozen=True)

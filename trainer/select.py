@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from bundle.errors import BadConfig, BadData
 from bundle.scores import Summary, score_indices
+from bundle.training import SCHEMA_VERSION, TRAINING, FinishedRun, TrainedMember, read_finished, require_usable
 from bundle.vote import hard_vote
-from bundle.whole import json_bytes, whole_folder
+from bundle.whole import json_bytes, sha256_hex, whole_folder
 from trainer.dataset import Dataset
-from trainer.finished import RECORD, SCHEMA_VERSION, FinishedRun, MemberFile, read_finished, require_usable
 from trainer.greedy import Step, disagreement, select_greedily
 from trainer.predict import Part, Say, find_part, load_images, predict
 from trainer.subsets import Scored
@@ -30,7 +30,7 @@ class Candidate:
     place: int  # in its run
 
     @property
-    def member(self) -> MemberFile:
+    def member(self) -> TrainedMember:
         """Its file."""
         return self.run.facts.members[self.place]
 
@@ -161,7 +161,7 @@ def _write(selection: Selection, chosen: Sequence[Candidate], now: str) -> None:
             "selection": _trace(selection, [member["file"] for member in members]),
             "split": run.table["split"],
         }
-        (folder / RECORD).write_bytes(json_bytes(record))
+        (folder / TRAINING).write_bytes(json_bytes(record))
 
 
 def _trace(selection: Selection, files: Sequence[str]) -> dict[str, Any]:
@@ -186,7 +186,7 @@ def _trace(selection: Selection, files: Sequence[str]) -> dict[str, Any]:
                 "architecture": candidate.member.architecture,
                 "validation_accuracy": round(alone, 6),
                 "disagreement": [round(float(share), 6) for share in row],
-                "record_sha256": candidate.run.sha256,
+                "record_sha256": sha256_hex(candidate.run.data),
             }
             for candidate, alone, row in zip(selection.pool, selection.alone, selection.disagreement, strict=True)
         ],

@@ -14,7 +14,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from trainer.finished import FinishedRun
+from bundle.training import FinishedRun
+from trainer.pace import spelled
 
 LEFT_OUT = ("conflicts", "unreadable")
 MOST_FINDINGS = 10  # files left out that are named; training.json names all
@@ -145,11 +146,7 @@ def _time(member: Mapping[str, Any]) -> str:
         started, finished = (datetime.fromisoformat(member[key]) for key in ("started", "finished"))
     except (KeyError, ValueError, TypeError):
         return ""
-    seconds = (finished - started).total_seconds()
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d}"
+    return spelled((finished - started).total_seconds())
 
 
 def _percent(summary: Mapping[str, Any], key: str) -> str:

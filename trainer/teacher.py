@@ -12,9 +12,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle.errors import BadConfig
+from bundle.errors import BadConfig, BadData
 from bundle.preprocess import InputSpec
-from bundle.settings import settings_from
+from bundle.training import read_finished
 from bundle.whole import sha256_hex, write_whole_with
 from trainer.augment import augment
 from trainer.config import Augmentation, Teacher
@@ -57,20 +57,21 @@ def soft_labels(
 
 def _member(path: Path, ours: set[str], load: Load) -> tuple[Path, InputSpec, str]:
     """The file, the input it was trained for and its hash; `ours` are the hashes of the run's training images."""
-    record = path.parent.parent / "training.json"
-    if not path.is_file() or not record.is_file():
-        raise BadConfig(f"{path}: the teacher names a member that is not there, or has no {record}; train it first")
-    table = json.loads(record.read_bytes())
-    spec = settings_from(table["input"], InputSpec, str(record))
-    if tuple(table["labels"]) != load(spec).labels:
+    if not path.is_file():
+        raise BadConfig(f"{path}: the teacher names a member that is not there; train it first")
+    try:
+        run = read_finished(path.parent.parent)
+    except BadData as error:
+        raise BadConfig(f"{path}: a teacher must lie in the folder of a finished run: {error}") from None
+    if run.facts.labels != load(run.facts.input).labels:
         raise BadConfig(f"{path}: this teacher knows other classes than the data set; use one trained on the same data")
-    foreign = set(table["split"]["train"]) - ours
+    foreign = set(run.facts.split.train) - ours
     if foreign:
         raise BadConfig(
             f"{path}: this teacher was trained on {len(foreign)} images that this run does not train on, and would tell of "
             "validation or test images; use one trained on the same data and split"
         )
-    return path, spec, sha256_hex(path.read_bytes())
+    return path, run.facts.input, sha256_hex(path.read_bytes())
 
 
 def _mean_scores(

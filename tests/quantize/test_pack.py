@@ -3,10 +3,10 @@ from pathlib import Path
 from bundle.folder import open_bundle, write_bundle
 from bundle.manifest import Checks, Manifest, Quantisation, VoteRule
 from bundle.preprocess import FEATURES, InputSpec
+from bundle.training import Data, Record, Split, TrainedMember
 from bundle.whole import sha256_hex
 from quantize.config import Settings
 from quantize.pack import Made, pack
-from quantize.record import Record, Split, TrainedMember
 
 TINY = Path(__file__).parents[1] / "data" / "tiny-3" / "members"
 RECORD = Record(
@@ -16,6 +16,7 @@ RECORD = Record(
     labels=("chain", "sphere", "jelly"),
     input=InputSpec(side=16),
     features=FEATURES,
+    data=Data("0" * 64, 3),
     split=Split(("0",), ("1",), ("2",)),
     members=(),
 )

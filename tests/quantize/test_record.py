@@ -2,7 +2,8 @@ import pytest
 
 from bundle.errors import BadData
 from bundle.preprocess import FEATURES, InputSpec
-from quantize.record import Record, Split, TrainedMember, read_record
+from bundle.training import Data, Record, Split, TrainedMember
+from quantize.record import read_record
 
 
 def test_a_record_is_read_with_the_bytes_it_came_from(tiny_run):
@@ -16,6 +17,7 @@ def test_a_record_is_read_with_the_bytes_it_came_from(tiny_run):
         labels=("disc", "ring", "rod"),
         input=InputSpec(side=32),
         features=FEATURES,
+        data=Data("0" * 64, stated["data"]["images"]),
         split=Split(**{part: tuple(hashes) for part, hashes in stated["split"].items()}),
         members=tuple(
             TrainedMember(member["file"], member["sha256"], member["architecture"]) for member in stated["members"]
@@ -93,5 +95,5 @@ def test_a_member_with_one_flipped_bit_is_refused(copy_of_run):
 def test_a_missing_member_is_refused(copy_of_run):
     run = copy_of_run()
     (run.folder / "members/01-residual.keras").unlink()
-    with pytest.raises(BadData, match=r"01-residual\.keras: cannot be read .* run planktow-trainer again, it goes on"):
+    with pytest.raises(BadData, match=r"01-residual\.keras: cannot be read .* give the whole folder"):
         read_record(run.folder)

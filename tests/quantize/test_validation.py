@@ -7,8 +7,8 @@ import pytest
 from bundle.manifest import VoteRule
 from bundle.preprocess import FEATURES, InputSpec
 from bundle.scores import Summary
+from bundle.training import Data, Record, Split
 from quantize.config import Settings
-from quantize.record import Record, Split
 from quantize.validation import HeldOut, record_bytes, validation_record, vote_scores
 
 RECORD = Record(
@@ -18,6 +18,7 @@ RECORD = Record(
     labels=("a", "b", "c"),
     input=InputSpec(),
     features=FEATURES,
+    data=Data("0" * 64, 3),
     split=Split(("0",), ("1",), ("2",)),
     members=(),
 )

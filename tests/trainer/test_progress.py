@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from trainer.progress import Progress, no_longer_falls, spelled
+from trainer.pace import spelled
+from trainer.progress import Progress, no_longer_falls
 
 
 class Model:

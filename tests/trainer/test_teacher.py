@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from bundle.errors import BadConfig
-from bundle.preprocess import InputSpec
+from bundle.preprocess import FEATURES, InputSpec
 from trainer.architectures import build
 from trainer.augment import augment
 from trainer.config import Augmentation, Network, Teacher
@@ -36,9 +36,15 @@ def teach(
     (folder / "members").mkdir(parents=True)
     model.save(folder / "members" / "01-t.keras")
     record = {
+        "schema_version": 1,
+        "created": "2026-01-01T00:00:00Z",
+        "name": "teacher",
         "input": dataclasses.asdict(spec),
+        "features": FEATURES,
+        "data": {"digest": dataset.digest, "images": len(dataset.hashes)},
         "labels": labels or dataset.labels,
         "split": {"train": hashes, "validation": [], "test": []},
+        "members": [],
     }
     (folder / "training.json").write_text(json.dumps(record))
     return str(folder / "members" / "01-t.keras"), model
@@ -97,3 +103,11 @@ def test_a_teacher_of_other_classes_is_refused(load: Callable[[InputSpec], Datas
 def test_a_teacher_that_is_not_there_is_refused(load: Callable[[InputSpec], Dataset], tmp_path: Path):
     with pytest.raises(BadConfig, match=r"nowhere\.keras: the teacher names a member that is not there"):
         ask(Teacher((str(tmp_path / "nowhere.keras"),)), load, ["0" * 64], tmp_path / "kept")
+
+
+def test_a_teacher_outside_a_finished_run_is_refused(load: Callable[[InputSpec], Dataset], tmp_path: Path):
+    (tmp_path / "stray.keras").write_bytes(b"")
+    with pytest.raises(
+        BadConfig, match=r"stray\.keras: a teacher must lie in the folder of a finished run: .*training\.json"
+    ):
+        ask(Teacher((str(tmp_path / "stray.keras"),)), load, ["0" * 64], tmp_path / "kept")

@@ -1,6 +1,6 @@
-"""A finished run, read back: what training.json says, and members whose bytes are those it speaks of.
+"""A finished training run, read back: what training.json says, and members whose bytes are those it speaks of.
 
-No Keras here: what only reads a record answers at once.
+Here because two stages meet in it: the trainer's own later commands and the quantize stage.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from bundle.preprocess import FEATURES, InputSpec
 from bundle.settings import settings_from
 from bundle.whole import sha256_hex
 
-RECORD = "training.json"
+TRAINING = "training.json"
 SCHEMA_VERSION = 1
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class MemberFile:
+class TrainedMember:
     """A Keras member as the record names it."""
 
     file: str  # relative to the run's folder, such as members/01-residual.keras
@@ -60,8 +60,8 @@ class Data:
 
 
 @dataclass(frozen=True)
-class Facts:
-    """The part of training.json that the commands after training compute with."""
+class Record:
+    """The part of training.json that is computed with after training; the rest is free."""
 
     schema_version: int
     created: str  # UTC, ISO 8601
@@ -71,7 +71,7 @@ class Facts:
     features: tuple[str, ...]
     data: Data
     split: Split
-    members: tuple[MemberFile, ...]
+    members: tuple[TrainedMember, ...]
 
 
 @dataclass(frozen=True)
@@ -79,16 +79,16 @@ class FinishedRun:
     """A record and where it lies."""
 
     path: Path  # of training.json
-    facts: Facts
+    facts: Record
     table: Mapping[str, Any]  # the whole record; its members stand in the order of facts.members
-    sha256: str  # of training.json
+    data: bytes  # of training.json
 
     @property
     def folder(self) -> Path:
         """Where members/ lies."""
         return self.path.parent
 
-    def member_bytes(self, member: MemberFile) -> bytes:
+    def member_bytes(self, member: TrainedMember) -> bytes:
         """The member's .keras file. Raises BadData where it is missing or not the one that the record names."""
         file = self.folder / member.file
         try:
@@ -107,7 +107,7 @@ def read_finished(path: Path) -> FinishedRun:
 
     The members are not looked at: the record of a bundle names members that lie elsewhere.
     """
-    file = path / RECORD if path.is_dir() else path
+    file = path / TRAINING if path.is_dir() else path
     try:
         data = file.read_bytes()
     except OSError as error:
@@ -118,7 +118,7 @@ def read_finished(path: Path) -> FinishedRun:
         table = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise BadData(f"{file}: not valid JSON ({error}); copy it anew") from None
-    return FinishedRun(file, _facts(table, str(file)), table, sha256_hex(data))
+    return FinishedRun(file, _facts(table, str(file)), table, data)
 
 
 def require_usable(run: FinishedRun) -> None:
@@ -134,20 +134,20 @@ def require_usable(run: FinishedRun) -> None:
         run.member_bytes(member)
 
 
-def _facts(table: Any, where: str) -> Facts:
+def _facts(table: Any, where: str) -> Record:
     version = table.get("schema_version") if isinstance(table, dict) else None
     if version != SCHEMA_VERSION:
         raise BadData(f"{where}: schema_version is {version!r}, this version of Planktow reads {SCHEMA_VERSION}")
     try:
-        known = _known(table, Facts)
+        known = _known(table, Record)
         for name, into in (("split", Split), ("data", Data)):
             if isinstance(known.get(name), dict):
                 known[name] = _known(known[name], into)
         if isinstance(known.get("members"), list):
             known["members"] = [
-                _known(member, MemberFile) if isinstance(member, dict) else member for member in known["members"]
+                _known(member, TrainedMember) if isinstance(member, dict) else member for member in known["members"]
             ]
-        facts = settings_from(known, Facts, where)
+        facts = settings_from(known, Record, where)
         check_labels(facts.labels, where)
     except (BadConfig, BadBundle) as error:
         raise BadData(str(error) if str(error).startswith(where) else f"{where}: {error}") from None
