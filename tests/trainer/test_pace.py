@@ -7,7 +7,7 @@ def test_a_line_comes_every_ten_seconds_with_what_is_left():
     said: list[str] = []
     clock = iter([0.0, *(4.0 * step for step in range(2000))]).__next__
     assert list(paced(range(2000), 2000, "images", said.append, clock)) == list(range(2000))
-    assert said[:2] == ["3 of 2,000 images, 7988 s left", "6 of 2,000 images, 7976 s left"]
+    assert said[:2] == ["3 of 2,000 images, 2 h 13 min left", "6 of 2,000 images, 2 h 13 min left"]
     assert len(said) == 666
 
 
