@@ -25,10 +25,10 @@ from rich.console import Console
 from rich.table import Table
 
 from bundle.preprocess import FEATURES
-from trainer.architectures import build
 from trainer.config import MemberRun, Run, read_run
-from trainer.dataset import Dataset, Findings
+from trainer.data.dataset import Dataset, Findings
 from trainer.feed import Batch, TrainingFeed
+from trainer.network.architectures import build
 from trainer.optimizer import optimizer_for
 
 RUN = Path(__file__).parents[1] / "trainer" / "runs" / "planktonset-121" / "run.toml"

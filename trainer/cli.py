@@ -40,7 +40,7 @@ def train(
     """Trains every member of a run; run it again after a cut and it goes on after the last whole epoch."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: its start-up notes help nobody here
     from trainer.config import read_run
-    from trainer.dataset import load_dataset
+    from trainer.data.dataset import load_dataset
     from trainer.devices import find_devices
     from trainer.tracking import Tracking
     from trainer.train import train_run
@@ -66,7 +66,7 @@ def convert_weights(
 ) -> None:
     """Converts the ImageNet weights of an EfficientNet-Lite from their PyTorch file, for a run to start from."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from trainer.lite_weights import convert_weights
+    from trainer.network.lite_weights import convert_weights
 
     count = convert_weights(source, architecture, out)
     say(f"{count:,} weights in {out}")
@@ -84,9 +84,9 @@ def evaluate(
 ) -> None:
     """Judges each member, the votes and every ensemble size, and writes evaluation.json, per_class.csv and plots."""
     _quiet_tensorflow()
-    from trainer.evaluate import evaluate_run, write_evaluation
-    from trainer.plot import write_plots
-    from trainer.screen import print_evaluation
+    from trainer.judge.evaluate import evaluate_run, write_evaluation
+    from trainer.judge.plot import write_plots
+    from trainer.judge.screen import print_evaluation
 
     evaluated = evaluate_run(run, data, part, say)
     into = evaluated.run.folder / f"evaluation-{part}" if out is None else out
@@ -106,8 +106,8 @@ def select(
 ) -> None:
     """Chooses the members that vote best together on validation images, and writes them as a run to quantise."""
     _quiet_tensorflow()
-    from trainer.screen import print_selection
-    from trainer.select import select_members
+    from trainer.judge.screen import print_selection
+    from trainer.judge.select import select_members
 
     selection = select_members(pool, data, out, size, name, say, _now)
     print_selection(selection)
@@ -120,7 +120,7 @@ def show(
 ) -> None:
     """Prints what made a run: data, split, settings, seeds, versions, times and scores."""
     from bundle.training import read_finished
-    from trainer.show import print_record
+    from trainer.judge.show import print_record
 
     print_record(read_finished(record))
 
@@ -137,8 +137,8 @@ def inspect(
     ] = None,
 ) -> None:
     """Looks at a data set before training: classes, sizes, the split, duplicates, conflicts and what cannot be read."""
-    from trainer.datareport import inspect_data, write_data_report
-    from trainer.datascreen import print_data_report
+    from trainer.data.report import inspect_data, write_data_report
+    from trainer.data.screen import print_data_report
 
     spec, shares, _ = _settings(run)
     report = inspect_data(data, spec, shares, out / "cache" if out else None, say)
@@ -162,7 +162,7 @@ def augment(
     ] = None,
 ) -> None:
     """Writes a copy of a data set in which small classes are filled up with augmented copies of their training images."""
-    from trainer.enlarge import Recipe, enlarge
+    from trainer.data.enlarge import Recipe, enlarge
 
     spec, shares, how = _settings(run)
     enlarge(data, out, Recipe(per_class, seed, spec, shares, how), say)

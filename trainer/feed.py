@@ -13,9 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.preprocess import InputSpec
-from trainer.augment import augment
 from trainer.config import MemberRun
-from trainer.dataset import Dataset
+from trainer.data.augment import augment
+from trainer.data.dataset import Dataset
 from trainer.imbalance import class_weights, draw_weights
 
 # OpenCV works without the interpreter's lock, so a few threads keep a fast GPU fed; beside a model on the CPU one is enough.

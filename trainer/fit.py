@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 
 from bundle.errors import PlanktowError
 from bundle.preprocess import InputSpec
-from trainer.architectures import build
 from trainer.averaging import AveragedValidation, estimate_norms
 from trainer.checkpoint import Checkpoint, History, best, resume
 from trainer.config import MemberRun
-from trainer.dataset import Dataset
+from trainer.data.dataset import Dataset
 from trainer.devices import Devices
 from trainer.feed import TrainingFeed, one_hot, plain_inputs
 from trainer.imbalance import class_shares
 from trainer.loss import AdjustedCrossentropy
+from trainer.network.architectures import build
 from trainer.optimizer import optimizer_for
 from trainer.progress import Progress, no_longer_falls
 from trainer.start import start_from

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from trainer.architectures import HEAD
 from trainer.config import MemberRun
+from trainer.network.architectures import HEAD
 
 
 class BackboneSGD(keras.optimizers.SGD):

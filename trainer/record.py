@@ -22,7 +22,7 @@ from bundle.scores import Summary
 from bundle.training import SCHEMA_VERSION
 from bundle.whole import json_bytes, sha256_hex, write_whole
 from trainer.config import MemberRun, Run
-from trainer.dataset import Dataset
+from trainer.data.dataset import Dataset
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from bundle.errors import BadConfig, BadData
 from bundle.preprocess import InputSpec
 from bundle.training import read_finished
 from bundle.whole import sha256_hex, write_whole_with
-from trainer.augment import augment
 from trainer.config import Augmentation, Teacher
-from trainer.dataset import Dataset
+from trainer.data.augment import augment
+from trainer.data.dataset import Dataset
 
 Load = Callable[[InputSpec], Dataset]  # the run's data set as another input sees it
 

@@ -12,7 +12,7 @@ from bundle.errors import BadConfig
 from bundle.scores import Summary
 from bundle.whole import write_whole
 from trainer.config import MemberRun
-from trainer.dataset import Dataset
+from trainer.data.dataset import Dataset
 
 Say = Callable[[str], None]
 

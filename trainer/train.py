@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from bundle.preprocess import InputSpec
 from bundle.scores import Summary, score_indices
 from bundle.vote import hard_vote
-from trainer.architectures import check
 from trainer.checkpoint import History, save_whole
 from trainer.config import MemberRun, Run
-from trainer.dataset import Dataset
+from trainer.data.dataset import Dataset
+from trainer.data.split import PARTS, split_dataset
 from trainer.devices import Devices
 from trainer.feed import plain_inputs
 from trainer.fit import SAME_STANDING, Say, fit_member, forget
+from trainer.network.architectures import check
 from trainer.record import Member, Record, read_member, write_member, write_record
-from trainer.split import PARTS, split_dataset
 from trainer.teacher import soft_labels
 from trainer.tracking import Tracking
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from bundle.preprocess import FEATURES, InputSpec
 from bundle.whole import sha256_hex
-from trainer.dataset import Dataset, load_dataset
+from trainer.data.dataset import Dataset, load_dataset
 
 SIDE = 16
 SPLIT = {"train": slice(0, 14), "validation": slice(14, 22), "test": slice(22, 30)}  # of each class's sorted hashes

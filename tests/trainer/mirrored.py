@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from bundle.preprocess import FEATURES, InputSpec
 from trainer.config import Augmentation, MemberRun, Network
-from trainer.dataset import Dataset, Findings
+from trainer.data.dataset import Dataset, Findings
 from trainer.devices import find_devices
 from trainer.feed import TrainingFeed
 from trainer.optimizer import optimizer_for

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from bundle.errors import BadConfig
-from trainer.architectures import HEAD, body, build, check
 from trainer.config import Network
+from trainer.network.architectures import HEAD, body, build, check
 
 FEATURES = np.random.default_rng(0).normal(3.0, 2.0, (100, 8)).astype(np.float32)
 

@@ -9,8 +9,8 @@ import pytest
 
 from bundle.errors import BadConfig
 from bundle.preprocess import InputSpec, border_median
-from trainer.augment import affine_matrices, augment, border_medians
 from trainer.config import Augmentation
+from trainer.data.augment import affine_matrices, augment, border_medians
 
 OFF = Augmentation(0.0, 1.0, 1.0, 0.0, 0.0, False, 0.0, 0.0)
 SPEC = InputSpec(side=32)

@@ -3,9 +3,9 @@
 import keras
 import numpy as np
 
-from trainer.architectures import build
 from trainer.averaging import AveragedValidation, estimate_norms
 from trainer.config import MemberRun, Network
+from trainer.network.architectures import build
 from trainer.optimizer import optimizer_for
 
 RANDOM = np.random.default_rng(0)

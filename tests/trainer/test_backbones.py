@@ -12,9 +12,9 @@ import pytest
 from keras import applications, layers
 
 from bundle.errors import BadConfig
-from trainer.architectures import build
-from trainer.backbones import BACKBONES, backbone
 from trainer.config import Network
+from trainer.network.architectures import build
+from trainer.network.backbones import BACKBONES, backbone
 
 SIDE = 32
 MEAN, STDDEV = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])

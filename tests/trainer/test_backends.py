@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from bundle.preprocess import InputSpec
-from trainer.dataset import load_dataset
+from trainer.data.dataset import load_dataset
 from trainer.feed import plain_inputs
 
 from .conftest import write_shapes

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from bundle.errors import BadData
-from trainer.architectures import build
 from trainer.checkpoint import CannotSave, Checkpoint, best, resume, save_whole
 from trainer.config import MemberRun, Network
+from trainer.network.architectures import build
 from trainer.optimizer import optimizer_for
 
 FEATURES = np.random.default_rng(0).normal(3.0, 2.0, (50, 8)).astype(np.float32)

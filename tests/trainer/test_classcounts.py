@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from trainer.classcounts import draw_class_counts, write_class_counts
+from trainer.data.classcounts import draw_class_counts, write_class_counts
 
 
 def texts(figure: Figure) -> list[str]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundle.labels import format_labels, parse_labels
-from trainer.classfolders import class_files, folder_faults, name_faults
+from trainer.data.classfolders import class_files, folder_faults, name_faults
 
 
 def test_images_count_at_any_depth_and_other_files_and_hidden_folders_do_not(tmp_path: Path):

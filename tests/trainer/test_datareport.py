@@ -13,11 +13,11 @@ import pytest
 
 from bundle.preprocess import InputSpec
 from trainer.config import Augmentation, Shares
-from trainer.datareport import ClassSize, DataReport, Spread, inspect_data
-from trainer.datascreen import print_data_report
-from trainer.dataset import Findings, load_dataset
-from trainer.enlarge import Recipe, enlarge
-from trainer.split import split_dataset
+from trainer.data.dataset import Findings, load_dataset
+from trainer.data.enlarge import Recipe, enlarge
+from trainer.data.report import ClassSize, DataReport, Spread, inspect_data
+from trainer.data.screen import print_data_report
+from trainer.data.split import split_dataset
 
 SPEC = InputSpec(side=16)
 

@@ -13,7 +13,7 @@ import pytest
 from bundle.errors import BadData
 from bundle.preprocess import InputSpec, prepare
 from bundle.whole import sha256_hex
-from trainer.dataset import Dataset, load_dataset
+from trainer.data.dataset import Dataset, load_dataset
 from trainer.feed import one_hot
 
 from .conftest import write_shapes
@@ -153,7 +153,7 @@ def test_a_damaged_cache_is_said_read_anew_and_mended(shapes: Path, damage: str)
 
 def test_a_full_disk_costs_the_cache_and_nothing_else(shapes: Path):
     loading = (
-        "import sys, pathlib; from bundle.preprocess import InputSpec; from trainer.dataset import load_dataset\n"
+        "import sys, pathlib; from bundle.preprocess import InputSpec; from trainer.data.dataset import load_dataset\n"
         "folder = pathlib.Path(sys.argv[1])\n"
         "print(load_dataset(folder, InputSpec(side=16), folder.parent / 'cache', print).digest)"
     )

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from bundle.errors import BadConfig, BadData
-from trainer.efficientnet_lite import blocks, efficientnet_lite
-from trainer.lite_weights import convert_weights, lite_backbone, read_weights
+from trainer.network.efficientnet_lite import blocks, efficientnet_lite
+from trainer.network.lite_weights import convert_weights, lite_backbone, read_weights
 
 from .pthfile import write_pth
 

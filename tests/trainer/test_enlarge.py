@@ -14,13 +14,13 @@ import pytest
 from bundle.errors import BadConfig, BadData
 from bundle.preprocess import InputSpec
 from bundle.whole import sha256_hex
-from trainer.classfolders import class_files
 from trainer.config import Augmentation, MemberRun, Network, Run, Shares
-from trainer.dataset import Dataset, read_dataset
+from trainer.data.classfolders import class_files
+from trainer.data.dataset import Dataset, read_dataset
+from trainer.data.enlarge import Recipe, enlarge
+from trainer.data.origin import origin_of
+from trainer.data.split import split_dataset
 from trainer.devices import Devices
-from trainer.enlarge import Recipe, enlarge
-from trainer.origin import origin_of
-from trainer.split import split_dataset
 from trainer.train import train_run
 
 SHARES = Shares(0.2, 0.2)

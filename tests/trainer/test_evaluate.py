@@ -11,9 +11,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from trainer.cli import app
-from trainer.evaluate import evaluate_run, write_evaluation
-from trainer.evaluation import evaluate
-from trainer.subsets import Scored
+from trainer.judge.evaluate import evaluate_run, write_evaluation
+from trainer.judge.evaluation import evaluate
+from trainer.judge.subsets import Scored
 
 from .conftest import write_shapes
 from .finishedrun import write_run

@@ -10,7 +10,7 @@ import pytest
 
 from bundle.preprocess import InputSpec
 from trainer.config import Augmentation, Imbalance, MemberRun, Network, Teacher
-from trainer.dataset import Dataset, load_dataset
+from trainer.data.dataset import Dataset, load_dataset
 from trainer.feed import TrainingFeed
 
 SPEC = InputSpec(side=16)

@@ -12,7 +12,7 @@ import pytest
 
 from bundle.preprocess import InputSpec
 from trainer.config import MemberRun, Network
-from trainer.dataset import load_dataset
+from trainer.data.dataset import load_dataset
 from trainer.devices import HOSTS, _parts
 from trainer.feed import TrainingFeed
 

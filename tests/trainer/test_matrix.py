@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from trainer.matrix import order_by_confusion
+from trainer.judge.matrix import order_by_confusion
 
 
 def test_confused_classes_stand_side_by_side_and_those_never_confused_come_last():

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from bundle.preprocess import decode
-from trainer.origin import mark, origin_of
+from trainer.data.origin import mark, origin_of
 
 ORIGIN = "0123456789abcdef" * 4
 

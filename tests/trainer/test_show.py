@@ -93,7 +93,7 @@ def test_showing_a_record_never_waits_for_keras():
         [sys.executable, "-c", code, "show", str(BUNDLE)], capture_output=True, text=True, check=True
     )
     modules = shown.stdout.splitlines()[-1]
-    assert "'trainer.show'" in modules
+    assert "'trainer.judge.show'" in modules
     assert "'keras'" not in modules
     assert "'tensorflow'" not in modules
     assert "'matplotlib'" not in modules

@@ -7,7 +7,7 @@ import pytest
 
 from bundle.errors import BadConfig
 from trainer.config import Shares
-from trainer.split import Part, split
+from trainer.data.split import Part, split
 
 
 def hashes(count: int, salt: str = "") -> list[str]:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bundle.errors import BadConfig
-from trainer.architectures import build
 from trainer.config import Network
+from trainer.network.architectures import build
 from trainer.start import start_from
 
 FEATURES = np.random.default_rng(0).normal(3.0, 2.0, (50, 8)).astype(np.float32)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bundle.errors import BadData
-from trainer.statedict import read_state_dict
+from trainer.network.statedict import read_state_dict
 
 from .pthfile import MAGIC, Call, Global, Storage, write_pth
 

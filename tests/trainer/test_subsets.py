@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from bundle.vote import hard_vote
-from trainer.greedy import disagreement, select_greedily
-from trainer.subsets import MOST_SUBSETS, Scored, by_size, subsets
+from trainer.judge.greedy import disagreement, select_greedily
+from trainer.judge.subsets import MOST_SUBSETS, Scored, by_size, subsets
 
 LABELS = ("a", "b", "c")
 

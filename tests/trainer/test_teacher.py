@@ -11,10 +11,10 @@ import pytest
 
 from bundle.errors import BadConfig
 from bundle.preprocess import FEATURES, InputSpec
-from trainer.architectures import build
-from trainer.augment import augment
 from trainer.config import Augmentation, Network, Teacher
-from trainer.dataset import Dataset, load_dataset
+from trainer.data.augment import augment
+from trainer.data.dataset import Dataset, load_dataset
+from trainer.network.architectures import build
 from trainer.teacher import VIEW_SEED, soft_labels
 
 NETWORK = Network("simple_cnn", (4,), (1,))

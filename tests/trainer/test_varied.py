@@ -8,7 +8,7 @@ import pytest
 
 from bundle.preprocess import border_median
 from trainer.config import Augmentation
-from trainer.varied import varied
+from trainer.data.varied import varied
 
 OFF = Augmentation(0.0, 1.0, 1.0, 0.0, 0.0, False, 0.0, 0.0)
 TURN = replace(OFF, rotation_degrees=180.0)

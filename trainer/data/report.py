@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from bundle.preprocess import FEATURES, InputSpec
 from bundle.whole import json_bytes, write_whole
-from trainer.classfolders import class_files, folder_faults, is_image
 from trainer.config import Shares
-from trainer.dataset import Dataset, Findings, image_faults, read_dataset
-from trainer.split import PARTS, SMALLEST_SPLIT, split_dataset
+from trainer.data.classfolders import class_files, folder_faults, is_image
+from trainer.data.dataset import Dataset, Findings, image_faults, read_dataset
+from trainer.data.split import PARTS, SMALLEST_SPLIT, split_dataset
 from trainer.writing import writing_to
 
 REPORT, PLOT = "data-report.json", "class-counts.png"
@@ -137,7 +137,7 @@ def report_of(
 
 def write_data_report(report: DataReport, out: Path) -> None:
     """Writes data-report.json and the plot of the class sizes to the folder `out`. Raises BadData."""
-    from trainer.classcounts import write_class_counts
+    from trainer.data.classcounts import write_class_counts
 
     with writing_to(out):
         out.mkdir(parents=True, exist_ok=True)

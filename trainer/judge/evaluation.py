@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from bundle.scores import ClassScore, Summary, confusion, score_indices
 from bundle.vote import hard_vote, soft_vote
-from trainer.calibration import (
+from trainer.judge.calibration import (
     Floats,
     ReliabilityBin,
     at_temperature,
@@ -22,7 +22,7 @@ from trainer.calibration import (
     log_loss,
     reliability,
 )
-from trainer.subsets import Scored, SizeResult, by_size
+from trainer.judge.subsets import Scored, SizeResult, by_size
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.vote import ballots
-from trainer.subsets import Scored, merit
+from trainer.judge.subsets import Scored, merit
 
 
 @dataclass(frozen=True)

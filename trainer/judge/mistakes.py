@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from trainer.evaluate import Evaluated
+from trainer.judge.evaluate import Evaluated
 
 COLUMNS, ROWS = 5, 6
 

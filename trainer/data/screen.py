@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from trainer.datareport import NEAR_EMPTY, ClassSize, DataReport, Spread
-from trainer.split import PARTS, SMALLEST_SPLIT
+from trainer.data.report import NEAR_EMPTY, ClassSize, DataReport, Spread
+from trainer.data.split import PARTS, SMALLEST_SPLIT
 
 MOST_LINES = 5  # of each kind of finding; the record has all
 LARGEST, SMALLEST = 5, 10  # classes shown of a data set that has many

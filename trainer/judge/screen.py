@@ -9,11 +9,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from trainer.calibration import COLDEST, HOTTEST
-from trainer.evaluate import Evaluated
-from trainer.evaluation import Evaluation, Judged
-from trainer.select import Selection
-from trainer.subsets import MOST_SUBSETS
+from trainer.judge.calibration import COLDEST, HOTTEST
+from trainer.judge.evaluate import Evaluated
+from trainer.judge.evaluation import Evaluation, Judged
+from trainer.judge.select import Selection
+from trainer.judge.subsets import MOST_SUBSETS
 
 CHOICE = "chosen on validation"
 FOLDED = ("member", CHOICE)  # columns that may take more than a line

@@ -9,11 +9,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from trainer.classcounts import write_class_counts
-from trainer.evaluate import Evaluated
-from trainer.evaluation import Belief, ClassResult, Evaluation
-from trainer.matrix import draw_matrix
-from trainer.mistakes import draw_mistakes
+from trainer.data.classcounts import write_class_counts
+from trainer.judge.evaluate import Evaluated
+from trainer.judge.evaluation import Belief, ClassResult, Evaluation
+from trainer.judge.matrix import draw_matrix
+from trainer.judge.mistakes import draw_mistakes
 from trainer.picture import INK, write_picture
 
 FULL_INK, _, SECOND_INK = INK

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from trainer.config import Shares
-from trainer.dataset import Dataset
+from trainer.data.dataset import Dataset
 
 Part = Literal["train", "validation", "test", "unused"]
 PARTS: tuple[Part, ...] = ("train", "validation", "test")  # those that are used

@@ -18,9 +18,9 @@ import bundle.preprocess
 from bundle.errors import BadData, BadImage
 from bundle.preprocess import FEATURES, InputSpec, Prepared, prepare
 from bundle.whole import sha256_hex
-from trainer.cache import keep, kept
-from trainer.classfolders import ClassFiles, class_files, folder_faults
-from trainer.origin import origin_of
+from trainer.data.cache import keep, kept
+from trainer.data.classfolders import ClassFiles, class_files, folder_faults
+from trainer.data.origin import origin_of
 from trainer.pace import paced
 
 Say = Callable[[str], None]

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.preprocess import INK_STEP, border_median
-from trainer.augment import add_noise, affine_matrices, ink_tables, noise_draws
 from trainer.config import Augmentation
+from trainer.data.augment import add_noise, affine_matrices, ink_tables, noise_draws
 
 Pixels = NDArray[np.uint8]
 

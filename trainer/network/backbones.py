@@ -15,8 +15,8 @@ import numpy as np
 from keras import applications, layers
 
 from bundle.errors import BadConfig
-from trainer.efficientnet_lite import MOMENTUM
-from trainer.grey import Channels, add_constant, fold_grey
+from trainer.network.efficientnet_lite import MOMENTUM
+from trainer.network.grey import Channels, add_constant, fold_grey
 
 # ConvNeXt is left out: its stem is a model of its own, into which the folding of colours does not reach.
 BACKBONES = tuple(name for name in dir(applications) if name[0].isupper() and not name.startswith("ConvNeXt"))

@@ -16,10 +16,10 @@ from bundle.scores import Summary, score_indices
 from bundle.training import SCHEMA_VERSION, TRAINING, FinishedRun, TrainedMember, read_finished, require_usable
 from bundle.vote import hard_vote
 from bundle.whole import json_bytes, sha256_hex, whole_folder
-from trainer.dataset import Dataset
-from trainer.greedy import Step, disagreement, select_greedily
-from trainer.predict import Part, Say, find_part, load_images, predict
-from trainer.subsets import Scored
+from trainer.data.dataset import Dataset
+from trainer.judge.greedy import Step, disagreement, select_greedily
+from trainer.judge.predict import Part, Say, find_part, load_images, predict
+from trainer.judge.subsets import Scored
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from bundle.training import FinishedRun, read_finished, require_usable
 from bundle.whole import json_bytes, write_whole
-from trainer.calibration import BINS
-from trainer.dataset import Dataset
-from trainer.evaluation import Belief, ClassResult, Evaluation, Judged, evaluate
-from trainer.predict import Part, PartName, Say, find_part, load_images, predict_all
-from trainer.subsets import Scored, SizeResult
+from trainer.data.dataset import Dataset
+from trainer.judge.calibration import BINS
+from trainer.judge.evaluation import Belief, ClassResult, Evaluation, Judged, evaluate
+from trainer.judge.predict import Part, PartName, Say, find_part, load_images, predict_all
+from trainer.judge.subsets import Scored, SizeResult
 
 SCHEMA_VERSION = 1
 

@@ -18,10 +18,10 @@ from numpy.typing import NDArray
 
 from bundle.errors import BadConfig
 from bundle.preprocess import FEATURES
-from trainer.backbones import BACKBONES, backbone
 from trainer.config import Network
-from trainer.efficientnet_lite import SCALES
-from trainer.lite_weights import lite_backbone
+from trainer.network.backbones import BACKBONES, backbone
+from trainer.network.efficientnet_lite import SCALES
+from trainer.network.lite_weights import lite_backbone
 
 Tensor = Any
 

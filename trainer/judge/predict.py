@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from bundle.errors import BadData
 from bundle.training import FinishedRun, TrainedMember
-from trainer.dataset import Dataset, load_dataset
+from trainer.data.dataset import Dataset, load_dataset
 from trainer.feed import plain_inputs
 
 Say = Callable[[str], None]
