@@ -21,10 +21,12 @@ def main(
     data: Annotated[Path, typer.Option(help="The data set the members were trained on: FOLDER/CLASS/image.")],
     out: Annotated[Path, typer.Option(help="The bundle to write: a folder that does not exist yet.")],
     config: Annotated[
-        Path | None, typer.Option(help="Settings, a TOML file. [default: those of quantize.config]")
+        Path | None, typer.Option(help="Settings, a TOML file. Without it: those of quantize.config.")
     ] = None,
-    name: Annotated[str | None, typer.Option(help="The bundle's name. [default: the training run's]")] = None,
-    scheme: Annotated[Scheme | None, typer.Option(help="Overrides the configured scheme. [default: int8]")] = None,
+    name: Annotated[str | None, typer.Option(help="The bundle's name. Without it: the training run's.")] = None,
+    scheme: Annotated[
+        Scheme | None, typer.Option(help="Overrides the configured scheme (int8, where none is configured).")
+    ] = None,
 ) -> None:
     """Converts each member to TFLite, checks it against its Keras original on held-out images, and packs the bundle."""
     with refusals("planktow-quantize"):

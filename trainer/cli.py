@@ -38,7 +38,7 @@ def train(
     ] = None,
 ) -> None:
     """Trains every member of a run; run it again after a cut and it goes on after the last whole epoch."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow loads: its start-up notes help nobody here
+    _quiet_tensorflow()
     from trainer.config import read_run
     from trainer.data.dataset import load_dataset
     from trainer.devices import find_devices
@@ -65,7 +65,7 @@ def convert_weights(
     out: Annotated[Path, typer.Option(help="The file for a run's weights, such as weights/efficientnet_lite0.npz.")],
 ) -> None:
     """Converts the ImageNet weights of an EfficientNet-Lite from their PyTorch file, for a run to start from."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    _quiet_tensorflow()
     from trainer.network.lite_weights import convert_weights
 
     count = convert_weights(source, architecture, out)
@@ -130,7 +130,7 @@ def inspect(
     data: Annotated[Path, typer.Argument(help="The data set: a folder with one sub-folder of images for each class.")],
     run: Annotated[
         Path | None,
-        typer.Option(help="The run that will train on it, for its input and split. [default: the defaults]"),
+        typer.Option(help="The run that will train on it, for its input and split. Without it: the defaults."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Where data-report.json and class-counts.png go; train with the same is faster.")
@@ -181,9 +181,21 @@ def _settings(run: Path | None) -> tuple[InputSpec, Shares, Augmentation]:
 
 
 def _quiet_tensorflow() -> None:
-    """Its notes on starting up, and on tracing one function for each member, help nobody here."""
+    """Loads Keras and its backend without their notes on starting up and on tracing, which help nobody here.
+
+    TensorFlow 2.21 writes some of them to the file descriptor itself, past every setting.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        import keras  # noqa: F401
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 @contextmanager
