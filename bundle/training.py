@@ -88,6 +88,11 @@ class FinishedRun:
         """Where members/ lies."""
         return self.path.parent
 
+    @property
+    def sha256(self) -> str:
+        """Of training.json."""
+        return sha256_hex(self.data)
+
     def member_bytes(self, member: TrainedMember) -> bytes:
         """The member's .keras file. Raises BadData where it is missing or not the one that the record names."""
         file = self.folder / member.file

@@ -15,7 +15,7 @@ from bundle.errors import BadConfig, BadData
 from bundle.scores import Summary, score_indices
 from bundle.training import SCHEMA_VERSION, TRAINING, FinishedRun, TrainedMember, read_finished, require_usable
 from bundle.vote import hard_vote
-from bundle.whole import json_bytes, sha256_hex, whole_folder
+from bundle.whole import json_bytes, whole_folder
 from trainer.data.dataset import Dataset
 from trainer.judge.greedy import Step, disagreement, select_greedily
 from trainer.judge.predict import Part, Say, find_part, load_images, predict
@@ -186,7 +186,7 @@ def _trace(selection: Selection, files: Sequence[str]) -> dict[str, Any]:
                 "architecture": candidate.member.architecture,
                 "validation_accuracy": round(alone, 6),
                 "disagreement": [round(float(share), 6) for share in row],
-                "record_sha256": sha256_hex(candidate.run.data),
+                "record_sha256": candidate.run.sha256,
             }
             for candidate, alone, row in zip(selection.pool, selection.alone, selection.disagreement, strict=True)
         ],
