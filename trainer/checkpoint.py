@@ -55,6 +55,19 @@ def best(path: Path) -> Path:
     return path.with_name(f"{path.stem}-best{path.suffix}")
 
 
+def sweep(path: Path) -> None:
+    """Takes away what a process killed in the middle of a write has left beside the checkpoint at `path`."""
+    for left in path.parent.glob(f".{path.stem}*.partial"):
+        left.unlink(missing_ok=True)
+
+
+def forget(path: Path) -> None:
+    """Takes away the checkpoint of a member that is finished."""
+    sweep(path)
+    for state in (path, best(path)):
+        state.unlink(missing_ok=True)
+
+
 def save_whole(model: keras.Model, path: Path) -> None:
     """Saves `model` to the .keras file `path`, whole or not at all; its folder is made when missing. Raises CannotSave."""
     path.parent.mkdir(parents=True, exist_ok=True)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bundle.errors import PlanktowError
 from bundle.preprocess import InputSpec
 from trainer.averaging import AveragedValidation, estimate_norms
-from trainer.checkpoint import Checkpoint, History, best, resume
+from trainer.checkpoint import Checkpoint, History, best, resume, sweep
 from trainer.config import MemberRun
 from trainer.data.dataset import Dataset
 from trainer.devices import Devices
@@ -74,6 +74,7 @@ def fit_member(
     feed = TrainingFeed(dataset, images["train"], member, spec, taught)
     validation = devices.own(images["validation"])
     of = _identity(member, spec, dataset)
+    sweep(checkpoint)
     with devices.scope():
         model = build(member.network, spec.side, class_count, features, member.name, member.seed)
         model.compile(
@@ -127,12 +128,6 @@ def fit_member(
             resume(model, best(checkpoint), of)
             model.optimizer.finalize_variable_values(model.trainable_variables)
     return _as_float32(model, member, spec, class_count, features, feed), history
-
-
-def forget(checkpoint: Path) -> None:
-    """Takes away the checkpoint of a member that is finished."""
-    for path in (checkpoint, best(checkpoint)):
-        path.unlink(missing_ok=True)
 
 
 def _identity(member: MemberRun, spec: InputSpec, dataset: Dataset) -> str:

@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from bundle.preprocess import InputSpec
 from bundle.scores import Summary, score_indices
 from bundle.vote import hard_vote
-from trainer.checkpoint import History, save_whole
+from trainer.checkpoint import History, forget, save_whole
 from trainer.config import MemberRun, Run
 from trainer.data.dataset import Dataset
 from trainer.data.split import PARTS, split_dataset
 from trainer.devices import Devices
 from trainer.feed import plain_inputs
-from trainer.fit import SAME_STANDING, Say, fit_member, forget
+from trainer.fit import SAME_STANDING, Say, fit_member
 from trainer.network.architectures import check
 from trainer.record import Member, Record, read_member, write_member, write_record
 from trainer.teacher import soft_labels

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bundle.errors import BadData
-from trainer.checkpoint import CannotSave, Checkpoint, best, resume, save_whole
+from trainer.checkpoint import CannotSave, Checkpoint, best, resume, save_whole, sweep
 from trainer.config import MemberRun, Network
 from trainer.network.architectures import build
 from trainer.optimizer import optimizer_for
@@ -94,6 +94,14 @@ def test_a_full_disk_leaves_the_state_of_the_epoch_before(tmp_path: Path):
         write(trained(2), path, [0.5, 0.4])
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["a.npz"]
+
+
+def test_what_a_killed_process_left_half_written_is_taken_away_and_nothing_else(tmp_path: Path):
+    path = tmp_path / "01-a.npz"
+    for name in ("01-a.npz", ".01-a.npz.4711.partial", ".01-a-best.npz.4711.partial", ".02-b.npz.4711.partial"):
+        (tmp_path / name).write_bytes(b"")
+    sweep(path)
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".02-b.npz.4711.partial", "01-a.npz"]
 
 
 def test_a_full_disk_leaves_no_half_member(tmp_path: Path):
