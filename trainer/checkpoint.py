@@ -15,6 +15,8 @@ from bundle.whole import json_bytes, write_whole, write_whole_with
 
 History = list[dict[str, float]]  # one entry an epoch
 
+REMEDY = "delete it to begin this member anew"
+
 
 class CannotSave(PlanktowError):
     """The disk refused a checkpoint or a member; what was saved before is untouched."""
@@ -29,7 +31,6 @@ class Checkpoint(keras.callbacks.Callback):
         """
         super().__init__()
         self._path, self._of, self._history, self._keep_best = path, of, history, keep_best
-        self.epochs = len(history)  # that are safe on the disk
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
         """Called by Keras. A loss that is not a number is never written over a good state."""
@@ -47,7 +48,6 @@ class Checkpoint(keras.callbacks.Callback):
                 write_whole_with(path, lambda file: _savez(file, notes, arrays))
             except OSError as error:
                 raise _cannot_save(path, error, "the state after the epoch before is still there") from None
-        self.epochs = len(self._history)
 
 
 def best(path: Path) -> Path:
@@ -88,23 +88,32 @@ def resume(model: keras.Model, path: Path, of: str) -> History:
     """
     if not path.exists():
         return []
-    remedy = "delete it to begin this member anew"
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
-            notes = json.loads(saved["notes"].tobytes())
-            arrays = [saved[name] for name in sorted(saved.files) if name != "notes"]
-    except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise BadData(f"{path}: not a checkpoint that can be resumed ({error}); {remedy}") from None
+    notes, arrays = _read(path)
     if not model.optimizer.built:  # LossScaleOptimizer would add its own variables a second time
         model.optimizer.build(model.trainable_variables)
     if notes["of"] != of or notes["shapes"] != _shapes(model):
         raise BadData(
-            f"{path}: the run's settings or the data have changed since this checkpoint was written; {remedy}"
+            f"{path}: the run's settings or the data have changed since this checkpoint was written; {REMEDY}"
         )
     for variable, value in zip(_state(model), arrays, strict=True):
         variable.assign(value)
     history: History = notes["history"]
     return history
+
+
+def epochs_saved(path: Path) -> int:
+    """How many epochs the checkpoint at `path` holds, 0 where there is none: what a resumed run will go on after."""
+    return len(_read(path)[0]["history"]) if path.exists() else 0
+
+
+def _read(path: Path) -> tuple[dict[str, Any], list[Any]]:
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
+            return json.loads(saved["notes"].tobytes()), [
+                saved[name] for name in sorted(saved.files) if name != "notes"
+            ]
+    except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise BadData(f"{path}: not a checkpoint that can be resumed ({error}); {REMEDY}") from None
 
 
 def _savez(file: BinaryIO, notes: dict[str, Any], arrays: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bundle.errors import PlanktowError
 from bundle.preprocess import InputSpec
 from trainer.averaging import AveragedValidation, estimate_norms
-from trainer.checkpoint import Checkpoint, History, best, resume, sweep
+from trainer.checkpoint import Checkpoint, History, best, epochs_saved, resume, sweep
 from trainer.config import MemberRun
 from trainer.data.dataset import Dataset
 from trainer.devices import Devices
@@ -97,7 +97,6 @@ def fit_member(
         progress = Progress(
             member.name, member.epochs, feed.steps, feed.batch, member.stop_after, history, say, time.monotonic
         )
-        saved = Checkpoint(checkpoint, of, history, keep_best=member.stop_after > 0)
         try:
             if not no_longer_falls(history, member.stop_after):
                 model.fit(
@@ -113,7 +112,7 @@ def fit_member(
                     callbacks=[
                         *_averaged(member, feed, devices),
                         progress,
-                        saved,
+                        Checkpoint(checkpoint, of, history, keep_best=member.stop_after > 0),
                         keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: follow(history)),
                         *_tensorboard(logs),
                     ],
@@ -121,7 +120,8 @@ def fit_member(
                     verbose=0,
                 )
         except KeyboardInterrupt:
-            raise Interrupted(_interrupted(member, saved.epochs)) from None
+            # Asked of the file: Ctrl-C may come between its renaming and the next line of ours.
+            raise Interrupted(_interrupted(member, epochs_saved(checkpoint))) from None
         if progress.diverged_at is not None:
             raise TrainingDiverged(_diverged(member, progress.diverged_at, checkpoint))
         if member.stop_after:

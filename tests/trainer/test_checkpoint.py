@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bundle.errors import BadData
-from trainer.checkpoint import CannotSave, Checkpoint, best, resume, save_whole, sweep
+from trainer.checkpoint import CannotSave, Checkpoint, best, epochs_saved, resume, save_whole, sweep
 from trainer.config import MemberRun, Network
 from trainer.network.architectures import build
 from trainer.optimizer import optimizer_for
@@ -81,6 +81,7 @@ def test_the_state_of_the_lowest_validation_loss_is_kept_beside(tmp_path: Path):
     write(trained(3), path, [0.5, 0.4, 0.45], keep_best=True)
     assert len(resume(model(), path, "this run")) == 3
     assert len(resume(model(), best(path), "this run")) == 2
+    assert (epochs_saved(path), epochs_saved(best(path)), epochs_saved(tmp_path / "none.npz")) == (3, 2, 0)
 
 
 def test_a_full_disk_leaves_the_state_of_the_epoch_before(tmp_path: Path):
