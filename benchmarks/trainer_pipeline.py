@@ -27,6 +27,7 @@ from rich.table import Table
 from bundle.preprocess import FEATURES
 from trainer.config import MemberRun, Run, read_run
 from trainer.data.dataset import Dataset, Findings
+from trainer.devices import Devices
 from trainer.feed import Batch, TrainingFeed
 from trainer.network.architectures import build
 from trainer.optimizer import optimizer_for
@@ -87,8 +88,9 @@ def compiled(run: Run, member: MemberRun, steps: int) -> keras.Model:
     keras.config.set_dtype_policy(member.precision)
     features = np.random.default_rng(0).normal(size=(100, len(FEATURES))).astype(np.float32)
     model = build(member.network, run.input.side, CLASSES, features, member.name)
-    jit = "auto" if keras.backend.backend() != "tensorflow" else False
-    model.compile(optimizer_for(member, steps), "categorical_crossentropy", metrics=["accuracy"], jit_compile=jit)
+    model.compile(
+        optimizer_for(member, steps), "categorical_crossentropy", metrics=["accuracy"], jit_compile=Devices().xla()
+    )
     return model
 
 

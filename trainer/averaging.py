@@ -36,9 +36,8 @@ def estimate_norms(model: keras.Model, inputs: Iterable[Any]) -> None:
     try:
         for number, batch in enumerate(inputs):
             for norm in norms:
-                norm.momentum = number / (
-                    number + 1
-                )  # the first batch takes the place of what was there, then a plain mean
+                # The first batch takes the place of what was there, then a plain mean.
+                norm.momentum = number / (number + 1)
             model(batch, training=True)
     finally:
         for norm, momentum in zip(norms, usual, strict=True):

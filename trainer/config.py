@@ -60,9 +60,7 @@ class Augmentation:
 class Network:
     """What is trained. `docs/training.md` says which architecture to take when."""
 
-    architecture: (
-        str  # simple_cnn, residual_cnn, efficientnet_lite0 to 4, or a keras.applications class such as MobileNetV2
-    )
+    architecture: str  # simple_cnn, residual_cnn, efficientnet_lite0 to 4, or a class of keras.applications
     widths: tuple[int, ...] = (32, 64, 128, 256)  # channels of each stage; our own networks only
     blocks: tuple[int, ...] = (1, 2, 2, 2)  # residual blocks of each stage; simple_cnn has one convolution a stage
     weights: str | None = None  # of a known backbone: "imagenet" (Keras downloads them) or a local file; None: random
@@ -85,9 +83,7 @@ class Imbalance:
     class_weights: Literal["none", "inverse", "effective"] = "none"
     power: float = 1.0  # of "inverse": a class of n images weighs n^-power
     beta: float = 0.999  # of "effective": (1 - beta) / (1 - beta^n) (Cui et al. 2019)
-    balanced_sampling: float = (
-        0.0  # a class of n images is drawn as often as n^(1 - this); 1: all classes equally often
-    )
+    balanced_sampling: float = 0.0  # a class of n images is drawn in proportion to n^(1 - this)
     logit_adjustment: float = 0.0  # tau of Menon et al. 2021: the loss sees logits + tau log(share of the class)
 
     def __post_init__(self) -> None:

@@ -25,10 +25,10 @@ from trainer.imbalance import class_shares
 from trainer.loss import AdjustedCrossentropy
 from trainer.network.architectures import build
 from trainer.optimizer import optimizer_for
+from trainer.pace import Say
 from trainer.progress import Progress, no_longer_falls
 from trainer.start import start_from
 
-Say = Callable[[str], None]
 Follow = Callable[[History], None]  # is told the history so far, of every epoch that cannot be lost any more
 
 VALIDATION_BATCH = 256  # images

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 T = TypeVar("T")
+Say = Callable[[str], None]  # takes a line for the person
 
 SECONDS_BETWEEN_LINES = 10.0
 
@@ -15,7 +16,7 @@ def paced(
     items: Iterable[T],
     total: int,
     noun: str,
-    say: Callable[[str], None],
+    say: Say,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[T]:
     """The items as they come; says every SECONDS_BETWEEN_LINES how many of `total` are done and what the rest will take."""

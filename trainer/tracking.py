@@ -13,8 +13,7 @@ from bundle.scores import Summary
 from bundle.whole import write_whole
 from trainer.config import MemberRun
 from trainer.data.dataset import Dataset
-
-Say = Callable[[str], None]
+from trainer.pace import Say
 
 
 class Tracking:

@@ -18,8 +18,9 @@ from trainer.data.dataset import Dataset
 from trainer.data.split import PARTS, split_dataset
 from trainer.devices import Devices
 from trainer.feed import plain_inputs
-from trainer.fit import SAME_STANDING, Say, fit_member
+from trainer.fit import SAME_STANDING, fit_member
 from trainer.network.architectures import check
+from trainer.pace import Say
 from trainer.record import Member, Record, read_member, write_member, write_record
 from trainer.teacher import soft_labels
 from trainer.tracking import Tracking

@@ -6,7 +6,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,9 +21,7 @@ from bundle.whole import sha256_hex
 from trainer.data.cache import keep, kept
 from trainer.data.classfolders import ClassFiles, class_files, folder_faults
 from trainer.data.origin import origin_of
-from trainer.pace import paced
-
-Say = Callable[[str], None]
+from trainer.pace import Say, paced
 
 _CACHE_FORMAT = 2  # counts up when the fields below change
 

@@ -14,14 +14,11 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating]
 
-SMALLEST = (
-    1e-15  # a score below it counts as this much, as in the National Data Science Bowl: one zero is not infinite loss
-)
+# A score below it counts as this much, as in the National Data Science Bowl: one zero is not infinite loss.
+SMALLEST = 1e-15
 BINS = 15  # as Guo et al. 2017
-COLDEST, HOTTEST = (
-    0.05,
-    20.0,
-)  # a temperature outside says that the validation images are too few or too easy to fit one
+# A temperature outside says that the validation images are too few or too easy to fit one.
+COLDEST, HOTTEST = 0.05, 20.0
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ from bundle.whole import json_bytes, write_whole
 from trainer.data.dataset import Dataset
 from trainer.judge.calibration import BINS
 from trainer.judge.evaluation import Belief, ClassResult, Evaluation, Judged, evaluate
-from trainer.judge.predict import Part, PartName, Say, find_part, load_images, predict_all
+from trainer.judge.predict import Part, PartName, find_part, load_images, predict_all
 from trainer.judge.subsets import Scored, SizeResult
+from trainer.pace import Say
 
 SCHEMA_VERSION = 1
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -14,8 +14,8 @@ from bundle.errors import BadData
 from bundle.training import FinishedRun, TrainedMember
 from trainer.data.dataset import Dataset, load_dataset
 from trainer.feed import plain_inputs
+from trainer.pace import Say
 
-Say = Callable[[str], None]
 PartName = Literal["validation", "test"]
 
 

@@ -18,8 +18,9 @@ from bundle.vote import hard_vote
 from bundle.whole import json_bytes, whole_folder
 from trainer.data.dataset import Dataset
 from trainer.judge.greedy import Step, disagreement, select_greedily
-from trainer.judge.predict import Part, Say, find_part, load_images, predict
+from trainer.judge.predict import Part, find_part, load_images, predict
 from trainer.judge.subsets import Scored
+from trainer.pace import Say
 
 
 @dataclass(frozen=True)
