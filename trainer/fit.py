@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.errors import PlanktowError
+from bundle.pace import Say
 from bundle.preprocess import InputSpec
 from trainer.averaging import AveragedValidation, estimate_norms
 from trainer.checkpoint import Checkpoint, History, best, epochs_saved, resume, sweep
@@ -25,7 +26,6 @@ from trainer.imbalance import class_shares
 from trainer.loss import AdjustedCrossentropy
 from trainer.network.architectures import build
 from trainer.optimizer import optimizer_for
-from trainer.pace import Say
 from trainer.progress import Progress, no_longer_falls
 from trainer.start import start_from
 

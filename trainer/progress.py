@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 import keras
 
+from bundle.pace import spelled
 from trainer.checkpoint import History
-from trainer.pace import spelled
 
 SECONDS_BETWEEN_DRAWS = 0.5
 

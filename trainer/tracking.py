@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from bundle.errors import BadConfig
+from bundle.pace import Say
 from bundle.scores import Summary
 from bundle.whole import write_whole
 from trainer.config import MemberRun
 from trainer.data.dataset import Dataset
-from trainer.pace import Say
 
 
 class Tracking:

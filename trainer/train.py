@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from bundle.pace import Say
 from bundle.preprocess import InputSpec
 from bundle.scores import Summary, score_indices
 from bundle.vote import hard_vote
@@ -20,7 +21,6 @@ from trainer.devices import Devices
 from trainer.feed import plain_inputs
 from trainer.fit import SAME_STANDING, fit_member
 from trainer.network.architectures import check
-from trainer.pace import Say
 from trainer.record import Member, Record, read_member, write_member, write_record
 from trainer.teacher import soft_labels
 from trainer.tracking import Tracking

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from trainer.pace import spelled
+from bundle.pace import spelled
 from trainer.progress import Progress, no_longer_falls
 
 

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 import bundle.imagefile
 import bundle.preprocess
 from bundle.errors import BadData, BadImage
+from bundle.pace import Say, paced
 from bundle.preprocess import FEATURES, InputSpec, Prepared, prepare
 from bundle.whole import sha256_hex
 from trainer.data.cache import keep, kept
 from trainer.data.classfolders import ClassFiles, class_files, folder_faults
 from trainer.data.origin import origin_of
-from trainer.pace import Say, paced
 
 _CACHE_FORMAT = 2  # counts up when the fields below change
 

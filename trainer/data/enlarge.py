@@ -15,16 +15,16 @@ import cv2
 import numpy as np
 
 from bundle.errors import BadConfig, BadData
+from bundle.pace import paced
 from bundle.preprocess import InputSpec, decode
 from bundle.whole import json_bytes, whole_folder
+from bundle.writing import writing_to
 from trainer.config import Augmentation, Shares
 from trainer.data.classfolders import class_files, folder_faults
 from trainer.data.dataset import Dataset, image_faults, read_dataset, refuse
 from trainer.data.origin import mark
 from trainer.data.split import split_dataset
 from trainer.data.varied import varied
-from trainer.pace import paced
-from trainer.writing import writing_to
 
 NOTE = "augmented.json"  # in the new folder: what it was made from, and how
 SCHEMA_VERSION = 1

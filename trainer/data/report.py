@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from bundle.preprocess import FEATURES, InputSpec
 from bundle.whole import json_bytes, write_whole
+from bundle.writing import writing_to
 from trainer.config import Shares
 from trainer.data.classfolders import class_files, folder_faults, is_image
 from trainer.data.dataset import Dataset, Findings, image_faults, read_dataset
 from trainer.data.split import PARTS, SMALLEST_SPLIT, split_dataset
-from trainer.writing import writing_to
 
 REPORT, PLOT = "data-report.json", "class-counts.png"
 SCHEMA_VERSION = 1

@@ -11,9 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle.scores import ClassScore, Summary, confusion, score_indices
-from bundle.vote import hard_vote, soft_vote
-from trainer.judge.calibration import (
+from bundle.calibration import (
     Floats,
     ReliabilityBin,
     at_temperature,
@@ -22,6 +20,8 @@ from trainer.judge.calibration import (
     log_loss,
     reliability,
 )
+from bundle.scores import ClassScore, Summary, confusion, score_indices
+from bundle.vote import hard_vote, soft_vote
 from trainer.judge.subsets import Scored, SizeResult, by_size
 
 

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.errors import BadData
+from bundle.pace import Say
 from bundle.training import FinishedRun, TrainedMember
 from trainer.data.dataset import Dataset, load_dataset
 from trainer.feed import plain_inputs
-from trainer.pace import Say
 
 PartName = Literal["validation", "test"]
 

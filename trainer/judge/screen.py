@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from trainer.judge.calibration import COLDEST, HOTTEST
+from bundle.calibration import COLDEST, HOTTEST
 from trainer.judge.evaluate import Evaluated
 from trainer.judge.evaluation import Evaluation, Judged
 from trainer.judge.select import Selection

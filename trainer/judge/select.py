@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.errors import BadConfig, BadData
+from bundle.pace import Say
 from bundle.scores import Summary, score_indices
 from bundle.training import SCHEMA_VERSION, TRAINING, FinishedRun, TrainedMember, read_finished, require_usable
 from bundle.vote import hard_vote
@@ -20,7 +21,6 @@ from trainer.data.dataset import Dataset
 from trainer.judge.greedy import Step, disagreement, select_greedily
 from trainer.judge.predict import Part, find_part, load_images, predict
 from trainer.judge.subsets import Scored
-from trainer.pace import Say
 
 
 @dataclass(frozen=True)

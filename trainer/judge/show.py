@@ -14,8 +14,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bundle.pace import spelled
 from bundle.training import FinishedRun
-from trainer.pace import spelled
 
 LEFT_OUT = ("conflicts", "unreadable")
 MOST_FINDINGS = 10  # files left out that are named; training.json names all

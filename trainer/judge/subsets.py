@@ -13,9 +13,9 @@ from math import comb
 import numpy as np
 from numpy.typing import NDArray
 
+from bundle.calibration import log_loss
 from bundle.scores import score_indices
 from bundle.vote import RULES, hard_vote
-from trainer.judge.calibration import log_loss
 
 MOST_SUBSETS = 252  # of one size: all of them up to ten members; of more members so many are drawn
 DRAW_SEED = 0

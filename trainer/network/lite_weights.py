@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from bundle.errors import BadConfig, BadData
 from bundle.whole import json_bytes, sha256_hex, write_whole_with
+from bundle.writing import writing_to
 from trainer.network.efficientnet_lite import SCALES, blocks, efficientnet_lite
 from trainer.network.grey import add_constant, fold_grey
 from trainer.network.statedict import read_state_dict
-from trainer.writing import writing_to
 
 # These networks were trained on (x - 127) / 128 of each channel, x from 0 to 255. With x = 255 - 256 ink that is 1 - 2 ink.
 WHITE, SLOPE = np.full(3, 1.0), np.full(3, -2.0)

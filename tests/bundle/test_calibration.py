@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.judge.calibration import (
+from bundle.calibration import (
     COLDEST,
     ReliabilityBin,
     at_temperature,

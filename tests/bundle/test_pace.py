@@ -1,6 +1,6 @@
 """Long steps say how they go, short ones do not."""
 
-from trainer.pace import paced
+from bundle.pace import paced
 
 
 def test_a_line_comes_every_ten_seconds_with_what_is_left():

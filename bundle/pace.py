@@ -12,6 +12,10 @@ Say = Callable[[str], None]  # takes a line for the person
 SECONDS_BETWEEN_LINES = 10.0
 
 
+def silent(line: str) -> None:
+    """For where nobody waits."""
+
+
 def paced(
     items: Iterable[T],
     total: int,
