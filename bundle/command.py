@@ -20,6 +20,13 @@ REFUSED = 2  # exit code of a refusal, as for a wrong option
 
 
 class _Refusing(TyperGroup):
+    usual: str | None = None  # the command that is meant where none is named
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if self.usual and args and args[0] not in (*self.commands, "--help"):
+            args = [self.usual, *args]
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         _forgive_encoding()
         with refusals(str(ctx.info_name)):
@@ -41,10 +48,11 @@ def say(line: str) -> None:
     print(f"{datetime.now():%H:%M:%S}  {line}", file=sys.stderr, flush=True)
 
 
-def command_group(help_text: str) -> typer.Typer:
-    """A typer application whose commands may raise PlanktowError."""
+def command_group(help_text: str, usual: str | None = None) -> typer.Typer:
+    """A typer application whose commands may raise PlanktowError; `usual` is the one meant where none is named."""
+    group = type("_Refusing", (_Refusing,), {"usual": usual})
     app = typer.Typer(
-        cls=_Refusing, help=help_text, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
+        cls=group, help=help_text, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False
     )
     app.callback()(_keep_the_group)
     return app

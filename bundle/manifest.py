@@ -19,7 +19,10 @@ MANIFEST = "manifest.json"
 SCHEMA_VERSION = 1
 RULE_NAMES = ("hard", "soft")
 TIE = "mean_score"
-SCHEMES = ("float32", "float16", "dynamic", "int8", "int16x8")
+
+# int8: integer convolutions, float head. int16x8: int16 activations, int8 weights. dynamic: int8 weights, activations
+# quantised anew for each image. float16: weights of half the size. float32: as trained.
+Scheme = Literal["int8", "int16x8", "dynamic", "float16", "float32"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Member:
     file: str  # relative to the bundle, with forward slashes
     sha256: str
     architecture: str
-    scheme: Literal["float32", "float16", "dynamic", "int8", "int16x8"]
+    scheme: Scheme
     pixels: Quantisation
     output: Quantisation
     checks: Checks

@@ -109,6 +109,20 @@ def confusion(truth: NDArray[np.int32], verdicts: NDArray[np.int32], class_count
     return np.bincount(truth * columns + column, minlength=class_count * columns).reshape(class_count, columns)
 
 
+def class_counts(verdicts: NDArray[np.int32], class_count: int) -> NDArray[np.int64]:
+    """(C,) images of each class, of (M,) class indices; those that are NO_LABEL are left out."""
+    return np.bincount(verdicts[verdicts != NO_LABEL], minlength=class_count)
+
+
+def bray_curtis(counts: NDArray[np.integer], others: NDArray[np.integer]) -> float:
+    """Dissimilarity of two communities, 0 (the same) to 1 (no species in common): sum |a - b| / sum (a + b).
+
+    Bray and Curtis 1957. Both are (C,) counts of the same classes; two empty communities are the same.
+    """
+    total = int(counts.sum() + others.sum())
+    return float(np.abs(counts - others).sum() / total) if total else 0.0
+
+
 def score(pairs: Iterable[tuple[str, str]]) -> Scores:
     """The scores of (truth, verdict) pairs of labels. Raises BadData when there are none."""
     tally = Counter(pairs)

@@ -16,6 +16,7 @@ from bundle.errors import BadBundle, BadConfig, BadData
 from bundle.labels import check_labels
 from bundle.manifest import HashedFile
 from bundle.preprocess import FEATURES, InputSpec
+from bundle.scores import Summary
 from bundle.settings import settings_from
 from bundle.whole import sha256_hex
 
@@ -32,6 +33,7 @@ class TrainedMember:
     file: str  # relative to the run's folder, such as members/01-residual.keras
     sha256: str
     architecture: str
+    validation: Summary | None = None  # the Keras member's figures on the validation images
 
     def __post_init__(self) -> None:
         HashedFile(self.file, self.sha256)  # refuses a path that leaves the folder and a hash that is none
@@ -149,14 +151,21 @@ def _facts(table: Any, where: str) -> Record:
             if isinstance(known.get(name), dict):
                 known[name] = _known(known[name], into)
         if isinstance(known.get("members"), list):
-            known["members"] = [
-                _known(member, TrainedMember) if isinstance(member, dict) else member for member in known["members"]
-            ]
+            known["members"] = [_known_member(member) for member in known["members"]]
         facts = settings_from(known, Record, where)
         check_labels(facts.labels, where)
     except (BadConfig, BadBundle) as error:
         raise BadData(str(error) if str(error).startswith(where) else f"{where}: {error}") from None
     return facts
+
+
+def _known_member(member: Any) -> Any:
+    if not isinstance(member, dict):
+        return member
+    known = _known(member, TrainedMember)
+    if isinstance(known.get("validation"), dict):
+        known["validation"] = _known(known["validation"], Summary)
+    return known
 
 
 def _known(table: Mapping[str, Any], into: type[T]) -> dict[str, Any]:

@@ -1,13 +1,15 @@
-"""From a Keras model to the bytes of a .tflite file: integer convolutions and a float head, or all in float32.
+"""From a Keras model to the bytes of a .tflite file, in each of the schemes.
 
-`docs/decisions/0004-int8-with-a-float-head.md` says why the head stays in float and why in this way.
+`docs/decisions/0004-int8-with-a-float-head.md` says why the head of int8 stays in float and why in this way.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Set
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -15,9 +17,14 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from bundle.errors import BadData
-from quantize.config import Scheme
+from bundle.manifest import Scheme
 from quantize.correct import correct_biases
-from quantize.graph import CONVOLUTIONS, Operator, is_integer_convolution, operators
+from quantize.graph import convolutions, is_integer_convolution, is_per_channel, layer_of, operators, trunk
+
+T = TypeVar("T")
+
+# Where the converter met an operation that TFLite has no operator for: its layer and its name.
+_LACKING = re.compile(r"\"([^\"@]+)@__inference[^\"]*\"\][^\n]*?'tf\.(\w+)' op is neither a custom op nor a flex op")
 
 
 def load_member(file: Path, side: int, feature_count: int, class_count: int) -> keras.Model:
@@ -46,68 +53,118 @@ def load_member(file: Path, side: int, feature_count: int, class_count: int) -> 
     return model
 
 
-def convert(
-    model: keras.Model, scheme: Scheme, pixels: NDArray[np.uint8], features: NDArray[np.float32], where: str
-) -> bytes:
-    """The .tflite bytes of `model`; pixels (M, S, S) and features (M, F) are the representative images.
+class Converter:
+    """Makes the .tflite bytes of one Keras model. Raises BadData for what TFLite lacks or cannot make integer."""
 
-    Raises BadData, beginning with `where`, if a convolution could not be made integer.
-    """
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    if scheme == "float32":
-        return bytes(converter.convert())
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.representative_dataset = lambda: _samples(pixels, features)
-    calibrated, quantised = _int8_with_float_head(converter, where)
-    return correct_biases(quantised, calibrated, pixels, features)
+    def __init__(
+        self, model: keras.Model, pixels: NDArray[np.uint8], features: NDArray[np.float32], where: str
+    ) -> None:
+        """pixels (M, S, S) and features (M, F) are the representative images; `where` begins each error message."""
+        self._model, self._pixels, self._features, self._where = model, pixels, features, where
 
+    def convert(self, scheme: Scheme) -> bytes:
+        """The model in `scheme`."""
+        if scheme == "int8":
+            return self.int8()
+        tflite = self._use(lambda converter: bytes(_with(converter, scheme, self._samples).convert()))
+        if scheme == "int16x8":
+            _require_integers(tflite, frozenset(), self._where)
+        return tflite
 
-def _int8_with_float_head(converter: Any, where: str) -> tuple[bytes, bytes]:
-    """The float graph, and the same in integers from the first convolution to the last tensor with the axes of an image.
+    def int8(self, in_float: Set[str] = frozenset()) -> bytes:
+        """Integers from the first convolution to the last tensor with the axes of an image; the rest in float32.
 
-    The debugger is TensorFlow's public door to quantising a graph in part: it calibrates once, shows the calibrated
-    graph, and takes the names of the tensors to leave alone.
-    """
-    debugger = tf.lite.experimental.QuantizationDebugger(converter=converter)
-    debugger.options = tf.lite.experimental.QuantizationDebugOptions(
-        denylisted_nodes=_left_in_float(operators(debugger.calibrated_model))
-    )
-    model = bytes(debugger.get_nondebug_quantized_model())
-    for operator in operators(model):
-        if operator.name in CONVOLUTIONS and not is_integer_convolution(operator):
-            raise BadData(
-                f"{where}: the convolution '{operator.outputs[0].name}' could not be made integer; use plain convolutions, "
-                "or scheme = 'float32'"
+        in_float: tensors of the trunk (names as in `calibrated`) that stay in float32 too.
+        """
+        quantised = self.uncorrected(in_float)
+        return correct_biases(quantised, self.calibrated, self._pixels, self._features)
+
+    def uncorrected(self, in_float: Set[str]) -> bytes:
+        """As `int8`, before the biases are corrected.
+
+        The scaling of the pixels must be exact. In integers it gave white a value of 1/255 instead of 0; on images that are
+        mostly background that moved every activation after it: a residual network agreed with its original in 25 % of
+        images, and in 87 % with an exact scaling.
+        """
+        graph = operators(self.calibrated)
+        left = {tensor.name for operator in graph for tensor in operator.outputs} - (trunk(graph) - in_float)
+        self._debugger.options = tf.lite.experimental.QuantizationDebugOptions(denylisted_nodes=sorted(left))
+        quantised = bytes(self._debugger.get_nondebug_quantized_model())
+        _require_integers(quantised, in_float, self._where)
+        return quantised
+
+    @property
+    def calibrated(self) -> bytes:
+        """The graph in float32, batch normalisation folded, with the range of each activation."""
+        return bytes(self._debugger.calibrated_model)
+
+    @cached_property
+    def _debugger(self) -> Any:
+        """TensorFlow's public door to quantising a graph in part: it calibrates once, and takes the tensors to leave alone."""
+        return self._use(
+            lambda converter: tf.lite.experimental.QuantizationDebugger(
+                converter=_with(converter, "int8", self._samples)
             )
-    return bytes(debugger.calibrated_model), model
+        )
+
+    def _use(self, how: Callable[[Any], T]) -> T:
+        try:
+            return how(tf.lite.TFLiteConverter.from_keras_model(self._model))
+        except Exception as error:  # the converter's own class cannot be imported by a public name
+            lacking = dict.fromkeys(_LACKING.findall(str(error)))
+            if not lacking:
+                raise
+            told = ", ".join(f"{operation} (in {_layer(path)})" for path, operation in lacking)
+            raise BadData(
+                f"{self._where}: TFLite has no operator for {told}; build the network without it, train the member anew"
+            ) from None
+
+    def _samples(self) -> Iterator[dict[str, NDArray[Any]]]:
+        """One image at a time: the calibrator resizes one input after the other and trips over the first odd batch.
+
+        By name: the order of the inputs is the trainer's choice, and conversion may change it.
+        """
+        for image in range(len(self._pixels)):
+            yield {
+                "pixels": self._pixels[image : image + 1, ..., np.newaxis],
+                "features": self._features[image : image + 1],
+            }
 
 
-def _left_in_float(graph: Sequence[Operator]) -> list[str]:
-    """The names of the tensors outside the trunk: the scaling of the pixels, the feature branch, and the head.
-
-    The scaling of the pixels must be exact. In integers it gave white a value of 1/255 instead of 0; on images that are
-    mostly background that moved every activation after it: a residual network agreed with its original in 25 % of images,
-    and in 87 % with an exact scaling.
-    """
-    trunk: set[str] = set()
-    outside = []
-    for operator in graph:
-        within = operator.name in CONVOLUTIONS or any(tensor.name in trunk for tensor in operator.inputs)
-        for tensor in operator.outputs:
-            if within and len(tensor.shape) > 2:
-                trunk.add(tensor.name)
-            else:
-                outside.append(tensor.name)
-    return outside
+def _with(converter: Any, scheme: Scheme, samples: Callable[[], Iterator[dict[str, NDArray[Any]]]]) -> Any:
+    """The converter, set to make `scheme`."""
+    if scheme != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if scheme == "float16":
+        converter.target_spec.supported_types = [tf.float16]
+    if scheme in ("int8", "int16x8"):
+        converter.representative_dataset = samples
+    if scheme == "int16x8":  # TFLITE_BUILTINS: the cast of the pixels to float has no 16-bit form
+        converter.target_spec.supported_ops = [
+            tf.lite.OpsSet.EXPERIMENTAL_TFLITE_BUILTINS_ACTIVATIONS_INT16_WEIGHTS_INT8,
+            tf.lite.OpsSet.TFLITE_BUILTINS,
+        ]
+    return converter
 
 
-def _samples(pixels: NDArray[np.uint8], features: NDArray[np.float32]) -> Iterator[dict[str, NDArray[Any]]]:
-    """One image at a time: the calibrator resizes one input after the other and trips over the first odd batch.
+def _require_integers(model: bytes, in_float: Set[str], where: str) -> None:
+    for operator in convolutions(operators(model)):
+        name = operator.outputs[0].name
+        if name in in_float:
+            continue
+        if not is_integer_convolution(operator):
+            raise BadData(
+                f"{where}: the convolution '{layer_of(name)}' could not be made integer; use plain convolutions, or "
+                "scheme = 'float32'"
+            )
+        if not is_per_channel(operator):
+            raise BadData(f"{where}: the convolution '{layer_of(name)}' has one scale for all channels; use float32")
 
-    By name: the order of the inputs is the trainer's choice, and conversion may change it.
-    """
-    for image in range(len(pixels)):
-        yield {"pixels": pixels[image : image + 1, ..., np.newaxis], "features": features[image : image + 1]}
+
+def _layer(path: str) -> str:
+    """The layer in a path such as net_1/odd_1/Erf, or the operation itself where it is a layer of its own."""
+    parts = path.split("/")
+    return parts[-2].removesuffix("_1") if len(parts) > 2 else parts[-1]
 
 
 def _spelled(inputs: dict[str, tuple[str, tuple[int | None, ...]]]) -> str:

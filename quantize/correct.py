@@ -16,7 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
-from quantize.graph import CONVOLUTIONS, operators
+from quantize.graph import convolutions, is_integer_convolution, operators
 
 CORRECTION_IMAGES = 128  # 64 and more gave the same agreement to half a percent; each costs one run per convolution
 BATCH = 32  # images
@@ -32,12 +32,12 @@ def correct_biases(model: bytes, original: bytes, pixels: NDArray[np.uint8], fea
     pixels, features = pixels[chosen], features[chosen]
     corrected = bytearray(model)  # patched in place: packing it anew would lose the alignment of its buffers
     root = schema.Model.GetRootAs(corrected, 0)
-    convolutions = [operator for operator in operators(model) if operator.name in CONVOLUTIONS]
-    readers = Counter(tensor.buffer for operator in convolutions for tensor in operator.inputs[2:])
+    integer = [operator for operator in convolutions(operators(model)) if is_integer_convolution(operator)]
+    readers = Counter(tensor.buffer for operator in integer for tensor in operator.inputs[2:])
     in_float = {tensor.name for operator in operators(original) for tensor in operator.outputs}
     targets = [
         (operator.inputs[2], operator.outputs[0].name)
-        for operator in convolutions
+        for operator in integer
         if len(operator.inputs) > 2 and readers[operator.inputs[2].buffer] == 1 and operator.outputs[0].name in in_float
     ]
     wanted = _channel_means(original, [name for _, name in targets], pixels, features)

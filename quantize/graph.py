@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,10 @@ from typing import Any
 from ai_edge_litert import schema_py_generated as schema
 
 CONVOLUTIONS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D"})
+INTEGERS = frozenset({"int8", "int16"})
+
+# The tensor of a convolution is named for all that was folded into it: "net_1/stem_act_1/Relu;net_1/stem_conv_1/convolution".
+_LAYER = re.compile(r"([^/;]+)/(?:convolution|depthwise|separable_conv2d)\b")
 
 
 @dataclass(frozen=True)
@@ -56,9 +61,39 @@ def operators(model: bytes) -> list[Operator]:
     ]
 
 
+def convolutions(graph: Sequence[Operator]) -> list[Operator]:
+    """Those of the graph that are convolutions."""
+    return [operator for operator in graph if operator.name in CONVOLUTIONS]
+
+
 def is_integer_convolution(operator: Operator) -> bool:
-    """Whether image and weights go in, and the result comes out, as int8."""
-    return {tensor.dtype for tensor in (*operator.inputs[:2], *operator.outputs)} == {"int8"}
+    """Whether int8 weights go in, and the image goes in and the result comes out as integers."""
+    image, weights = operator.inputs[:2]
+    return weights.dtype == "int8" and {image.dtype, *(tensor.dtype for tensor in operator.outputs)} <= INTEGERS
+
+
+def is_per_channel(operator: Operator) -> bool:
+    """Whether each output channel of an integer convolution has a scale of its own."""
+    weights, channels = operator.inputs[1], operator.outputs[0].shape[-1]
+    return len(weights.scales) == channels
+
+
+def trunk(graph: Sequence[Operator]) -> set[str]:
+    """The names of the tensors from the first convolution to the last that still has the axes of an image.
+
+    Not the scaling of the pixels, the feature branch, nor the head from the pooling on.
+    """
+    inside: set[str] = set()
+    for operator in graph:
+        if operator.name in CONVOLUTIONS or any(tensor.name in inside for tensor in operator.inputs):
+            inside.update(tensor.name for tensor in operator.outputs if len(tensor.shape) > 2)
+    return inside
+
+
+def layer_of(tensor: str) -> str:
+    """The Keras layer behind the name of a convolution's tensor; the name itself where none is known."""
+    found = _LAYER.search(tensor)
+    return found.group(1).removesuffix("_1") if found else tensor
 
 
 def _list(values: Sequence[int] | None) -> list[int]:

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from bundle.errors import BadData, BadImage
 from bundle.imagefile import IMAGE_SUFFIXES
+from bundle.pace import Say, paced, silent
 from bundle.preprocess import FEATURES, InputSpec, prepare
 from bundle.whole import sha256_hex
 
@@ -35,8 +37,12 @@ class Labelled:
     def __len__(self) -> int:
         return len(self.classes)
 
+    def part(self, which: slice) -> Labelled:
+        """Some of them, without a copy."""
+        return Labelled(self.classes[which], self.pixels[which], self.features[which])
 
-def find_images(folder: Path, labels: Sequence[str]) -> dict[str, Found]:
+
+def find_images(folder: Path, labels: Sequence[str], say: Say = silent) -> dict[str, Found]:
     """Every image in FOLDER/LABEL by its sha-256. Content that stands under two labels is left out, as in training.
 
     Raises BadData where there is no folder, or nothing in it for any label.
@@ -45,13 +51,16 @@ def find_images(folder: Path, labels: Sequence[str]) -> dict[str, Found]:
         raise BadData(f"{folder}: not a folder; give the data set that the members were trained on")
     found: dict[str, Found] = {}
     conflicts: set[str] = set()
-    for index, label in enumerate(labels):
-        for path in sorted((folder / label).rglob("*")):
-            if path.suffix.lower() not in IMAGE_SUFFIXES or not path.is_file():
-                continue
-            sha256 = sha256_hex(_read(path))
-            if found.setdefault(sha256, Found(path, index)).label != index:
-                conflicts.add(sha256)
+    images = [
+        Found(path, index)
+        for index, label in enumerate(labels)
+        for path in sorted((folder / label).rglob("*"))
+        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+    ]
+    for image in paced(images, len(images), "images looked at", say):
+        sha256 = sha256_hex(_read(image.path))
+        if found.setdefault(sha256, image).label != image.label:
+            conflicts.add(sha256)
     if not found:
         raise BadData(f"{folder}: no images in sub-folders named for the labels ({labels[0]}, {labels[1]}, …)")
     return {sha256: image for sha256, image in found.items() if sha256 not in conflicts}
@@ -67,20 +76,37 @@ def require_images(found: Mapping[str, Found], hashes: Sequence[str], part: str,
         )
 
 
-def load_images(found: Mapping[str, Found], hashes: Sequence[str], spec: InputSpec) -> Labelled:
-    """The images with these hashes, in this order, through the bundle's preprocessing. Raises BadData."""
-    prepared = []
-    for sha256 in hashes:
+def load_images(
+    found: Mapping[str, Found], hashes: Sequence[str], spec: InputSpec, store: Path | None = None, say: Say = silent
+) -> Labelled:
+    """The images with these hashes, in this order, through the bundle's preprocessing. Raises BadData.
+
+    store: a new .npy file that holds the pixels, mapped into memory; without it they stand in memory themselves.
+    """
+    shape = len(hashes), spec.side, spec.side
+    mapped = store is not None and len(hashes) > 0  # an empty file cannot be mapped
+    pixels = open_memmap(store, "w+", np.uint8, shape) if mapped else np.empty(shape, np.uint8)
+    features = np.empty((len(hashes), len(FEATURES)), np.float32)
+    for index, sha256 in enumerate(paced(hashes, len(hashes), "images prepared", say)):
         path = found[sha256].path
         try:
-            prepared.append(prepare(_read(path), spec))
+            prepared = prepare(_read(path), spec)
         except BadImage as error:
             raise BadData(f"{path}: {error}; the members were trained when it could be read") from None
-    return Labelled(
-        np.array([found[sha256].label for sha256 in hashes], np.int32),
-        np.array([image.pixels for image in prepared], np.uint8).reshape(-1, spec.side, spec.side),  # also for none
-        np.array([image.features for image in prepared], np.float32).reshape(-1, len(FEATURES)),
-    )
+        pixels[index], features[index] = prepared.pixels, prepared.features
+    if mapped:
+        pixels.flush()
+    return Labelled(np.array([found[sha256].label for sha256 in hashes], np.int32), pixels, features)
+
+
+def require_varied(labelled: Labelled, folder: Path) -> None:
+    """Raises BadData unless the representative images are of two classes at least: one class does not show the ranges."""
+    classes = len(np.unique(labelled.classes))
+    if classes < 2:
+        raise BadData(
+            f"{folder}: the {len(labelled)} representative images are of {classes} class; raise representative_images, or "
+            "give a run that was trained on more classes"
+        )
 
 
 def draw_representative(found: Mapping[str, Found], hashes: Sequence[str], size: int, seed: int) -> list[str]:

@@ -7,20 +7,21 @@ from dataclasses import dataclass
 
 from bundle.ensemble import MemberModel
 from bundle.labels import format_labels
-from bundle.manifest import SCHEMA_VERSION, Checks, HashedFile, Labels, Manifest, Member
+from bundle.manifest import SCHEMA_VERSION, Checks, HashedFile, Labels, Manifest, Member, Scheme, VoteRule
 from bundle.training import TRAINING, Record, TrainedMember
 from bundle.whole import sha256_hex
-from quantize.config import Settings
 
 LABELS, VALIDATION = "labels.txt", "validation.json"
 
 
 @dataclass(frozen=True)
 class Made:
-    """A member that was converted and passed its check."""
+    """A member that was converted and measured."""
 
     trained: TrainedMember
+    scheme: Scheme
     model: bytes  # the .tflite file
+    in_float: tuple[str, ...]  # convolutions that int8 left in float32
     checks: Checks
 
     @property
@@ -30,7 +31,7 @@ class Made:
 
 
 def pack(
-    record: Record, settings: Settings, name: str, members: Sequence[Made], training: bytes, validation: bytes
+    record: Record, vote: VoteRule, name: str, members: Sequence[Made], training: bytes, validation: bytes
 ) -> tuple[Manifest, Mapping[str, bytes]]:
     """The manifest and the contents of every file it names, ready for `bundle.folder.write_bundle`.
 
@@ -45,20 +46,20 @@ def pack(
         input=record.input,
         features=record.features,
         labels=Labels(LABELS, sha256_hex(contents[LABELS]), len(record.labels)),
-        members=tuple(_member(made, settings) for made in members),
-        vote=settings.vote,
+        members=tuple(_member(made) for made in members),
+        vote=vote,
         records=tuple(HashedFile(file, sha256_hex(contents[file])) for file in (TRAINING, VALIDATION)),
     )
     return manifest, contents | {made.file: made.model for made in members}
 
 
-def _member(made: Made, settings: Settings) -> Member:
+def _member(made: Made) -> Member:
     model = MemberModel(made.model, made.file)
     return Member(
         file=made.file,
         sha256=sha256_hex(made.model),
         architecture=made.trained.architecture,
-        scheme=settings.scheme,
+        scheme=made.scheme,
         pixels=model.pixels_quantisation,
         output=model.output_quantisation,
         checks=made.checks,

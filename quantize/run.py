@@ -1,33 +1,32 @@
-"""The whole way from a training run to a bundle: read, convert, check, pack. Effects are wired here, decided elsewhere."""
+"""The whole way from a training run to a bundle and its report. Effects are wired here, decided elsewhere."""
 
 from __future__ import annotations
 
-import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bundle.ensemble import MemberModel
-from bundle.errors import BadBundle, BadConfig
+from bundle.errors import BadBundle
 from bundle.folder import Bundle, write_bundle
+from bundle.pace import Say, spelled
 from bundle.training import Record
-from quantize.check import compare, require_faithful
+from bundle.writing import writing_to
+from quantize.compare import compare
 from quantize.config import Settings
-from quantize.graph import CONVOLUTIONS, is_integer_convolution, operators
-from quantize.images import Labelled, draw_representative, find_images, load_images, require_images
+from quantize.gates import Finding, Part, ensemble_findings, require_passed
+from quantize.images import Labelled, draw_representative, find_images, load_images, require_images, require_varied
+from quantize.measured import HeldOutImages, Measured, measure_member
 from quantize.pack import Made, pack
 from quantize.record import read_record
-from quantize.validation import HeldOut, record_bytes, validation_record
-from quantize.worker import Converted, Job, run_worker, write_images
-
-Say = Callable[[str], None]  # takes one line for the person who waits
-
-CHECK_BATCH = 32  # images
+from quantize.score import vote
+from quantize.validation import HeldOut, Shipped, record_bytes, validation_record
+from quantize.worker import HELD_OUT, REPRESENTATIVE, pixels_file, write_images
 
 
 @dataclass(frozen=True)
@@ -36,85 +35,123 @@ class Result:
 
     bundle: Bundle
     members: tuple[Made, ...]
-    validation: HeldOut
-    test: HeldOut
+    findings: tuple[Finding, ...]
+    validation: dict[str, Any]  # the contents of validation.json
+    report: Path  # the page
 
 
-def quantize(members: Path, data: Path, out: Path, settings: Settings, name: str | None, say: Say) -> Result:
+def quantize(
+    members: Path, data: Path, out: Path, settings: Settings, name: str | None, say: Say, report: Path | None = None
+) -> Result:
     """Makes the bundle folder `out` of the trainer's output folder `members` and the data set folder `data`.
 
-    Raises BadData, BadConfig or BadBundle and writes nothing where the members, the images or the figures will not do.
+    The report goes to the folder `report`; without it, beside the bundle as OUT-report. Raises BadData, BadConfig or
+    BadBundle and writes nothing where the members, the images, the disk or the figures will not do.
     """
+    report = report or out.with_name(f"{out.name}-report")
+    _require_new(out, report)
+    record, training = read_record(members)
+    settings.require_members([member.stem for member in record.members])
+    with _scratch(out) as scratch:
+        representative, held_out = _images(record, data, settings, scratch, say)
+        measured = [
+            _member(members, number, record, held_out, settings, scratch, say)
+            for number in range(1, len(record.members) + 1)
+        ]
+        validation, test = (_part(measured, held_out, which) for which in ("validation", "test"))
+        findings = [finding for member in measured for finding in member.findings]
+        findings += _ensemble_findings(validation, test, record, settings)
+        require_passed(findings, settings)
+        made = tuple(member.made(held_out) for member in measured)
+        name = name or record.name
+        shipped = [Shipped(member.file, member.scheme, member.in_float) for member in made]
+        table = validation_record(record, settings, len(representative), name, shipped, validation, test, findings)
+        bundle = write_bundle(out, *pack(record, settings.vote, name, made, training, record_bytes(table)))
+        say(f"the bundle is written: {bundle.path}")
+        figures = compare(bundle, measured, held_out, len(representative), findings, say)
+    from quantize.report.write import PAGE, write_report  # Matplotlib takes a second, which a refusal need not wait for
+
+    with writing_to(report):
+        write_report(report, figures)
+    return Result(bundle, made, tuple(findings), table, report / PAGE)
+
+
+def _require_new(out: Path, report: Path) -> None:
     if out.exists():
         raise BadBundle(f"{out}: exists already; a bundle is never changed in place, give another folder")
-    record, training = read_record(members)
-    if settings.vote.min_votes > len(record.members):
-        raise BadConfig(
-            f"vote.min_votes is {settings.vote.min_votes}, but the run has {len(record.members)} members; set it from 1 to that"
-        )
-    representative, validation, test = _images(record, data, settings, say)
-    made, held_out = [], []
-    with tempfile.TemporaryDirectory(prefix="planktow-quantize-") as scratch:
-        pixels = np.concatenate((validation.pixels, test.pixels))
-        features = np.concatenate((validation.features, test.features))
-        write_images(Path(scratch), (representative.pixels, representative.features), (pixels, features))
-        for number, member in enumerate(record.members, start=1):
-            began = time.monotonic()
-            say(f"member {number} of {len(record.members)}: {member.stem} to {settings.scheme}")
-            job = Job(str(members / member.file), settings.scheme, len(record.labels))
-            converted = run_worker(Path(scratch), job)
-            tflite = _tflite_scores(converted.model, member.file, pixels, features)
-            checks = compare(validation.classes, converted.keras_scores[: len(validation)], tflite[: len(validation)])
-            say(f"  {_summary(converted, checks.keras_accuracy, checks.tflite_accuracy)}, {_seconds(began)}")
-            require_faithful(member.file, checks, settings)
-            made.append(Made(member, converted.model, checks))
-            held_out.append((converted.keras_scores, tflite))
-    keras, tflite = (np.stack(scores) for scores in zip(*held_out, strict=True))
-    border = len(validation)
-    on_validation = HeldOut(validation.classes, keras[:, :border], tflite[:, :border])
-    on_test = HeldOut(test.classes, keras[:, border:], tflite[:, border:])
-    name = name or record.name
-    files = [member.file for member in made]
-    report = record_bytes(validation_record(record, settings, len(representative), name, files, on_validation, on_test))
-    bundle = write_bundle(out, *pack(record, settings, name, made, training, report))
-    return Result(bundle, tuple(made), on_validation, on_test)
+    if report.exists():
+        raise BadBundle(f"{report}: exists already; remove the old report, or give another folder with --report")
 
 
-def _images(record: Record, folder: Path, settings: Settings, say: Say) -> tuple[Labelled, Labelled, Labelled]:
-    """The representative, validation and test images."""
+@contextmanager
+def _scratch(out: Path) -> Iterator[Path]:
+    """A folder beside the bundle, gone afterwards: what it holds can be larger than a memory-backed /tmp."""
+    with writing_to(out.parent):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
+            yield Path(scratch)
+
+
+def _images(
+    record: Record, folder: Path, settings: Settings, scratch: Path, say: Say
+) -> tuple[Labelled, HeldOutImages]:
+    """The representative images, and those that are held out; their pixels are files in `scratch`."""
     say(f"looking for the images of '{record.name}' in {folder}")
-    found = find_images(folder, record.labels)
+    found = find_images(folder, record.labels, say)
     for part in ("train", "validation", "test"):
         require_images(found, getattr(record.split, part), part, folder)
     drawn = draw_representative(found, record.split.train, settings.representative_images, settings.seed)
-    sets = tuple(
-        load_images(found, hashes, record.input) for hashes in (drawn, record.split.validation, record.split.test)
-    )
-    representative, validation, test = sets
+    sets = []
+    for which, hashes in ((REPRESENTATIVE, drawn), (HELD_OUT, [*record.split.validation, *record.split.test])):
+        images = load_images(found, hashes, record.input, pixels_file(scratch, which), say)
+        write_images(scratch, which, images)
+        sets.append(images)
+    representative, held_out = sets[0], HeldOutImages(sets[1], len(record.split.validation))
+    require_varied(representative, folder)
     say(
         f"{len(representative)} training images of {len(np.unique(representative.classes))} of {len(record.labels)} classes "
-        f"set the ranges; {len(validation)} validation images decide, {len(test)} test images are reported"
+        f"set the ranges; {len(held_out.validation)} validation images decide, {len(held_out.test)} test images are held "
+        "against the same gates"
     )
-    return representative, validation, test
+    return representative, held_out
 
 
-def _tflite_scores(
-    model: bytes, name: str, pixels: NDArray[np.uint8], features: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """(M, C) by the very code that the camera host runs."""
-    member = MemberModel(model, name, threads=min(4, len(os.sched_getaffinity(0))))
-    batches = [slice(start, start + CHECK_BATCH) for start in range(0, len(pixels), CHECK_BATCH)]
-    return np.concatenate([member.scores(pixels[batch], features[batch]) for batch in batches])
+def _member(
+    folder: Path, number: int, record: Record, held_out: HeldOutImages, settings: Settings, scratch: Path, say: Say
+) -> Measured:
+    """The member with this number, from 1, if its gates hold."""
+    began, trained = time.monotonic(), record.members[number - 1]
+    say(f"member {number} of {len(record.members)}: {trained.stem} to {settings.scheme_of(trained.stem)}")
+    measured = measure_member(folder / trained.file, trained, record.labels, held_out, settings, scratch, say)
+    checks = measured.made(held_out).checks
+    say(
+        f"  {len(measured.converted.models[measured.scheme]) / 1000:.0f} kB, validation accuracy "
+        f"{checks.keras_accuracy:.4f} -> {checks.tflite_accuracy:.4f}, agreement {checks.agreement:.4f}, "
+        f"{spelled(time.monotonic() - began)}"
+    )
+    require_passed(measured.findings, settings)
+    return measured
 
 
-def _summary(converted: Converted, keras_accuracy: float, tflite_accuracy: float) -> str:
-    convolutions = [operator for operator in operators(converted.model) if operator.name in CONVOLUTIONS]
-    integer = sum(is_integer_convolution(operator) for operator in convolutions)
-    return (
-        f"{len(converted.model) / 1000:.0f} kB, {integer} of {len(convolutions)} convolutions in integers, validation "
-        f"accuracy {keras_accuracy:.4f} -> {tflite_accuracy:.4f}"
+def _part(members: list[Measured], held_out: HeldOutImages, which: Part) -> HeldOut:
+    where = slice(held_out.border) if which == "validation" else slice(held_out.border, None)
+    return HeldOut(
+        held_out.all.classes[where], [each.keras[where] for each in members], [each.shipped[where] for each in members]
     )
 
 
-def _seconds(began: float) -> str:
-    return f"{time.monotonic() - began:.0f} s"
+def _ensemble_findings(validation: HeldOut, test: HeldOut, record: Record, settings: Settings) -> list[Finding]:
+    parts: list[tuple[Part, HeldOut]] = [("validation", validation), ("test", test)]
+    return [
+        finding
+        for part, held_out in parts
+        if len(held_out.truth)
+        for finding in ensemble_findings(
+            part,
+            held_out.truth,
+            vote(held_out.keras, settings.vote).label,
+            vote(held_out.tflite, settings.vote).label,
+            record.labels,
+            settings.gates,
+        )
+    ]

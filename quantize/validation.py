@@ -1,23 +1,30 @@
 """validation.json: what the bundle's verdicts are worth, measured on images that trained none of its members.
 
-The **validation** split decides: the limits of `quantize.toml` are held against it, and the confusion counts below, which
-the camera host uses to correct its counts, are of it. The **test** split is only reported, so that one figure remains that
-nothing was chosen by. The file holds, all shares from 0 to 1, rounded to a millionth:
+The **validation** split decides: mixed precision is chosen by it, and the confusion counts below, which the camera host uses
+to correct its counts, are of it. The **test** split is held against the same gates and otherwise only reported, so that one
+figure remains that nothing was chosen by. The file holds, all shares from 0 to 1, rounded to a millionth:
 
-    schema_version   1
+    schema_version   2
     name, created    as in the manifest
     labels           C names, as in labels.txt
     vote             {rule, tie, min_votes}: the bundle's vote, which made the verdicts below
-    quantised        {scheme, representative_images, seed, max_accuracy_drop, min_agreement}: how, and within which limits
+    quantised        {scheme, members, representative_images, seed, max_layers_in_float, gates}: how, and within which limits
+    members          [{file, scheme, in_float}]: as they ship; in_float: convolutions that int8 left in float32
+    gates            [{gate, part, subject, label, images, before, after, found, limit, passed}]: Keras before, TFLite after
     validation       {images, members [{file, keras, tflite, agreement}], hard {keras, tflite}, soft {keras, tflite}}, where
                      keras and tflite are each {images, accuracy, balanced_accuracy, macro_f1}: originals and what ships;
-                     hard and soft are the votes of all members, with min_votes 1
+                     hard and soft are the votes of all members, with min_votes 1, and have a count_error too: Bray-Curtis
+                     between the true and the predicted counts
     test             the same of the test split; null where the run has none
     confusion        C rows of C + 1 counts of validation images: row = true class, column = verdict by `vote` of the
                      .tflite members, last column = unclassified. One row a line.
     classes          [{label, support, recall, precision, f1}] from these counts; null where a class has no image or verdict
     by_score         [{from, to, images, mean_score, accuracy}]: verdicts by their score, for how far it can be believed
     by_votes         [{votes, images, accuracy}]: verdicts by the number of votes for the winner, before min_votes
+    calibration      {images, ensemble, members [{file, …}]}, each {temperature, log_loss, log_loss_calibrated}: of the mean
+                     score and of each .tflite member; scores become probabilities as softmax(ln(score) / temperature)
+    verdicts         {validation, test}: the class index of each image, -1 unclassified, in the order of training.json's
+                     split, so that another host can be compared image by image; null where the run has no test images
 """
 
 from __future__ import annotations
@@ -31,15 +38,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from bundle.calibration import at_temperature, fit_temperature, log_loss
 from bundle.manifest import VoteRule
-from bundle.scores import ClassScore, Summary, confusion, score_indices
+from bundle.scores import ClassScore, bray_curtis, class_counts, confusion, score_indices
 from bundle.training import Record
-from bundle.vote import RULES, ballots
-from quantize.check import compare
 from quantize.config import Settings
+from quantize.gates import Finding
+from quantize.score import ballots, vote
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCORE_BINS = 10
+CALIBRATION_IMAGES = 20_000  # more do not move a single temperature, and the scores of so many fit into memory
 
 
 @dataclass(frozen=True)
@@ -47,8 +56,17 @@ class HeldOut:
     """All members on one part of the split: N members, M images, C classes."""
 
     truth: NDArray[np.int32]  # (M,) class index
-    keras: NDArray[np.float32]  # (N, M, C) scores of the originals
-    tflite: NDArray[np.float32]  # (N, M, C) scores of what ships
+    keras: Sequence[NDArray[np.float32]]  # N times (M, C): scores of the originals
+    tflite: Sequence[NDArray[np.float32]]  # N times (M, C): scores of what ships
+
+
+@dataclass(frozen=True)
+class Shipped:
+    """A member as it ships."""
+
+    file: str
+    scheme: str
+    in_float: tuple[str, ...]
 
 
 def validation_record(
@@ -56,20 +74,18 @@ def validation_record(
     settings: Settings,
     drawn: int,
     name: str,
-    files: Sequence[str],
+    members: Sequence[Shipped],
     validation: HeldOut,
     test: HeldOut,
+    findings: Sequence[Finding],
 ) -> dict[str, Any]:
-    """The contents of validation.json.
-
-    `drawn` is the number of representative images there were, `files` are the members' names in the bundle. `test` may
-    hold no images.
-    """
+    """The contents of validation.json. `drawn` is the number of representative images there were; `test` may hold none."""
     truth = validation.truth
-    votes = RULES[settings.vote.rule](validation.tflite, settings.vote.min_votes)
-    winners = RULES[settings.vote.rule](validation.tflite, 1)
-    counts = confusion(truth, votes.label, len(record.labels))
+    files = [member.file for member in members]
+    votes = vote(validation.tflite, settings.vote)
+    winners = vote(validation.tflite, dataclasses.replace(settings.vote, min_votes=1))
     quantised = dataclasses.asdict(settings) | {"representative_images": drawn}
+    del quantised["compare"]  # measured beside, and without effect on the bundle
     return {
         "schema_version": SCHEMA_VERSION,
         "name": name,
@@ -77,20 +93,20 @@ def validation_record(
         "labels": list(record.labels),
         "vote": quantised.pop("vote"),
         "quantised": quantised,
+        "members": [dataclasses.asdict(member) for member in members],
+        "gates": [dataclasses.asdict(finding) | {"passed": finding.passed} for finding in findings],
         "validation": _part(files, validation, record.labels),
         "test": _part(files, test, record.labels) if len(test.truth) else None,
-        "confusion": counts.tolist(),
+        "confusion": confusion(truth, votes.label, len(record.labels)).tolist(),
         "classes": _classes(truth, votes.label, record.labels),
         "by_score": _by_score(winners.score, winners.label == truth),
         "by_votes": _by_votes(winners.votes, winners.label == truth),
+        "calibration": _calibration(files, validation),
+        "verdicts": {
+            "validation": votes.label.tolist(),
+            "test": vote(test.tflite, settings.vote).label.tolist() if len(test.truth) else None,
+        },
     }
-
-
-def vote_scores(
-    truth: NDArray[np.int32], scores: NDArray[np.float32], vote: VoteRule, labels: Sequence[str]
-) -> Summary:
-    """How good the vote of all members is: truth (M,), scores (N, M, C), C labels."""
-    return score_indices(truth, RULES[vote.rule](scores, vote.min_votes).label, labels).summary
 
 
 def record_bytes(record: dict[str, Any]) -> bytes:
@@ -114,31 +130,51 @@ def _classes(truth: NDArray[np.int32], verdicts: NDArray[np.int32], labels: Sequ
 
 
 def _rounded(share: float | None) -> float | None:
-    return None if share is None else round(share, 6)
+    return None if share is None else round(float(share), 6)
 
 
 def _part(files: Sequence[str], part: HeldOut, labels: Sequence[str]) -> dict[str, Any]:
-    keras, tflite = ballots(part.keras), ballots(part.tflite)
+    keras, tflite = ([ballots(scores) for scores in kind] for kind in (part.keras, part.tflite))
+    true = class_counts(part.truth, len(labels))
 
     def member(index: int) -> dict[str, Any]:
         return {
             "file": files[index],
             "keras": dataclasses.asdict(score_indices(part.truth, keras[index], labels).summary),
             "tflite": dataclasses.asdict(score_indices(part.truth, tflite[index], labels).summary),
-            "agreement": compare(part.truth, part.keras[index], part.tflite[index]).agreement,
+            "agreement": _rounded((keras[index] == tflite[index]).mean()),
         }
 
-    def vote(rule: str) -> dict[str, Any]:
-        return {
-            kind: dataclasses.asdict(vote_scores(part.truth, scores, VoteRule(rule), labels))  # type: ignore[arg-type]
-            for kind, scores in (("keras", part.keras), ("tflite", part.tflite))
-        }
+    def ensemble(scores: Sequence[NDArray[np.float32]], rule: VoteRule) -> dict[str, Any]:
+        verdicts = vote(scores, rule).label
+        summary = dataclasses.asdict(score_indices(part.truth, verdicts, labels).summary)
+        return summary | {"count_error": _rounded(bray_curtis(true, class_counts(verdicts, len(labels))))}
 
     return {
         "images": len(part.truth),
         "members": [member(index) for index in range(len(files))],
-        "hard": vote("hard"),
-        "soft": vote("soft"),
+    } | {
+        rule: {"keras": ensemble(part.keras, VoteRule(rule)), "tflite": ensemble(part.tflite, VoteRule(rule))}
+        for rule in ("hard", "soft")
+    }
+
+
+def _calibration(files: Sequence[str], part: HeldOut) -> dict[str, Any]:
+    truth = part.truth[:CALIBRATION_IMAGES]
+    members = [np.asarray(scores[: len(truth)]) for scores in part.tflite]
+
+    def fitted(scores: NDArray[np.floating]) -> dict[str, float | None]:
+        temperature = fit_temperature(truth, scores)
+        return {
+            "temperature": _rounded(temperature),
+            "log_loss": _rounded(log_loss(truth, scores)),
+            "log_loss_calibrated": _rounded(log_loss(truth, at_temperature(scores, temperature))),
+        }
+
+    return {
+        "images": len(truth),
+        "ensemble": fitted(np.mean(members, axis=0, dtype=np.float64)),
+        "members": [{"file": file} | fitted(scores) for file, scores in zip(files, members, strict=True)],
     }
 
 

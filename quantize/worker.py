@@ -1,9 +1,10 @@
 """One member in a process of its own: conversion grows by gigabytes over many members, and TensorFlow prints as it likes.
 
-    python -m quantize.worker FOLDER
+    python -m quantize.worker IMAGES FOLDER PIPE
 
-FOLDER holds `job.json` and `images.npz`; the worker adds `model.tflite` and `keras_scores.npy`, or `refusal.txt` with the
-one line that the person should read. The parent process never loads TensorFlow.
+IMAGES holds the images (`write_images`), FOLDER the `job.json`; the worker adds SCHEME.tflite for each scheme,
+`keras_scores.npy` and `outcome.json`. PIPE is a file descriptor, on which it says how far it is and why it refuses: one
+JSON object a line. The parent process never loads TensorFlow.
 """
 
 from __future__ import annotations
@@ -13,19 +14,32 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Set
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
+from bundle.ensemble import MemberModel
 from bundle.errors import BadData, PlanktowError
+from bundle.manifest import Scheme
+from bundle.pace import Say
+from bundle.settings import settings_from
 from bundle.whole import json_bytes
-from quantize.config import Scheme
+from bundle.writing import writing_to
+from quantize.config import Settings
+from quantize.gates import member_findings
+from quantize.images import Labelled
+from quantize.score import ballots, keras_scores, tflite_scores, threads
 
-JOB, IMAGES, MODEL, SCORES = "job.json", "images.npz", "model.tflite", "keras_scores.npy"
-REFUSAL, LOG = "refusal.txt", "log.txt"
-PREDICT_BATCH = 64  # images
+JOB, OUTCOME, SCORES, LOG = "job.json", "outcome.json", "keras_scores.npy", "log.txt"
+REPRESENTATIVE, HELD_OUT = "representative", "held_out"  # the two sets of images
+
+FLOAT_IMAGES = 256  # held-out images on which the float32 twin must give the scores of Keras
+FLOAT_DIFFERENCE = 1e-3  # in a score; a residual network of 21 convolutions moved by 5e-6
 
 
 @dataclass(frozen=True)
@@ -33,76 +47,188 @@ class Job:
     """What the worker is to do."""
 
     member: str  # path of the .keras file
-    scheme: Scheme
-    class_count: int
+    name: str
+    labels: tuple[str, ...]
+    validation_images: int  # the first of the held-out images
+    settings: Settings
+
+    @property
+    def schemes(self) -> tuple[Scheme, ...]:
+        """The one that ships, then those to compare."""
+        return tuple(dict.fromkeys((self.settings.scheme_of(self.name), *self.settings.compare)))
 
 
 @dataclass(frozen=True)
 class Converted:
     """What came of it."""
 
-    model: bytes  # the .tflite file
-    keras_scores: NDArray[np.float32]  # (M, C) of the Keras original on the held-out images
+    models: dict[Scheme, bytes]  # the .tflite files; the one that ships first
+    keras_scores: NDArray[np.float32]  # (M, C) of the Keras original on the held-out images, in memory or mapped
+    in_float: tuple[str, ...]  # convolutions that int8 left in float32, the most harmful first
+    refused: dict[Scheme, str]  # schemes to compare that could not be made, and why
 
 
-def write_images(
-    folder: Path,
-    representative: tuple[NDArray[np.uint8], NDArray[np.float32]],
-    held_out: tuple[NDArray[np.uint8], NDArray[np.float32]],
-) -> None:
-    """Lays out the images for all workers; each pair is pixels (M, S, S) and features (M, F)."""
-    np.savez(
-        folder / IMAGES,
-        representative_pixels=representative[0],
-        representative_features=representative[1],
-        held_out_pixels=held_out[0],
-        held_out_features=held_out[1],
-    )
+def pixels_file(folder: Path, which: str) -> Path:
+    """Where the pixels of a set of images lie, for `quantize.images.load_images`."""
+    return folder / f"{which}_pixels.npy"
 
 
-def run_worker(folder: Path, job: Job) -> Converted:
-    """Converts one member in a new process. Raises BadData for the member's fault, RuntimeError for ours."""
-    for stale in (MODEL, SCORES, REFUSAL):
-        (folder / stale).unlink(missing_ok=True)
+def write_images(folder: Path, which: str, images: Labelled) -> None:
+    """Lays out the rest of a set of images for all workers; its pixels are in `pixels_file` already."""
+    np.save(folder / f"{which}_features.npy", images.features)
+    np.save(folder / f"{which}_classes.npy", images.classes)
+
+
+def run_worker(images: Path, folder: Path, job: Job, say: Say) -> Converted:
+    """Converts one member in a new process, with the empty `folder` for its files.
+
+    Raises BadData for the member's fault, RuntimeError for ours.
+    """
     (folder / JOB).write_bytes(json_bytes(dataclasses.asdict(job)))
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow", "CUDA_VISIBLE_DEVICES": "-1"}
-    with (folder / LOG).open("wb") as log:
-        done = subprocess.run(
-            [sys.executable, "-m", "quantize.worker", str(folder)],
+    ours, theirs = os.pipe()
+    refusal = None
+    with (folder / LOG).open("wb") as log, os.fdopen(ours) as told:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "quantize.worker", str(images), str(folder), str(theirs)],
             env={**os.environ, **quiet},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            check=False,
+            pass_fds=(theirs,),
         )
-    if (folder / REFUSAL).exists():
-        raise BadData((folder / REFUSAL).read_text())
-    if done.returncode != 0:
+        os.close(theirs)
+        try:
+            for line in told:  # until the worker is gone
+                message = json.loads(line)
+                if "say" in message:
+                    say(f"  {message['say']}")
+                refusal = message.get("refused", refusal)
+        except BaseException:
+            process.kill()
+            raise
+        finally:
+            process.wait()
+    if refusal is not None:
+        raise BadData(refusal)
+    if process.returncode != 0:
         tail = (folder / LOG).read_text(errors="replace")[-4000:]
-        raise RuntimeError(f"the converter of {job.member} ended with {done.returncode}; its last words:\n{tail}")
-    return Converted((folder / MODEL).read_bytes(), np.load(folder / SCORES))
+        raise RuntimeError(f"the converter of {job.member} ended with {process.returncode}; its last words:\n{tail}")
+    outcome = json.loads((folder / OUTCOME).read_bytes())
+    return Converted(
+        {
+            scheme: _model_file(folder, scheme).read_bytes()
+            for scheme in job.schemes
+            if scheme not in outcome["refused"]
+        },
+        np.load(folder / SCORES, mmap_mode="r"),
+        tuple(outcome["in_float"]),
+        outcome["refused"],
+    )
 
 
-def work(folder: Path) -> None:
+def work(images: Path, folder: Path, say: Say) -> None:
     """The worker's side of `run_worker`."""
-    job = Job(**json.loads((folder / JOB).read_bytes()))
-    from quantize.convert import convert, load_member
+    job = settings_from(json.loads((folder / JOB).read_bytes()), Job, JOB)
+    from quantize.convert import Converter, load_member
 
-    with np.load(folder / IMAGES) as images:
-        _, side, _ = images["representative_pixels"].shape
-        _, feature_count = images["representative_features"].shape
-        model = load_member(Path(job.member), side, feature_count, job.class_count)
-        held_out = {"pixels": images["held_out_pixels"][..., np.newaxis], "features": images["held_out_features"]}
-        scores = model.predict(held_out, batch_size=PREDICT_BATCH, verbose=0)
-        np.save(folder / SCORES, np.asarray(scores, np.float32))
-        representative = images["representative_pixels"], images["representative_features"]
-        (folder / MODEL).write_bytes(convert(model, job.scheme, *representative, where=job.member))
+    representative, held_out = (_read_images(images, which) for which in (REPRESENTATIVE, HELD_OUT))
+    side, features = held_out.pixels.shape[1], held_out.features.shape[1]
+    model = load_member(Path(job.member), side, features, len(job.labels))
+    scores = open_memmap(folder / SCORES, "w+", np.float32, (len(held_out), len(job.labels)))
+    keras_scores(model, held_out, scores, say)
+    scores.flush()
+    converter = Converter(model, representative.pixels, representative.features, job.member)
+    float32 = converter.convert("float32")
+    _require_same_function(float32, scores, held_out, job.member)
+    in_float: tuple[str, ...] = ()
+    refused = {}
+    for scheme in job.schemes:
+        chosen = scheme == job.schemes[0]
+        if not chosen:
+            say(f"{scheme}, for comparison")
+        try:
+            if scheme == "float32":
+                tflite = float32
+            elif scheme == "int8" and chosen:
+                tflite, in_float = _int8(converter, job, representative, held_out, scores, say)
+            else:
+                tflite = converter.convert(scheme)
+        except BadData as error:
+            if chosen:
+                raise
+            refused[scheme] = str(error)
+        else:
+            _model_file(folder, scheme).write_bytes(tflite)
+    (folder / OUTCOME).write_bytes(json_bytes({"in_float": in_float, "refused": refused}))
+
+
+def _int8(
+    converter: Any, job: Job, representative: Labelled, held_out: Labelled, scores: NDArray[np.float32], say: Say
+) -> tuple[bytes, tuple[str, ...]]:
+    """The model and the layers that it leaves in float32 so that the gates hold on the validation images."""
+    from quantize.graph import layer_of
+    from quantize.mixed import rank_layers, search
+
+    validation = held_out.part(slice(job.validation_images))
+    keras = ballots(scores[: len(validation)])
+
+    def attempt(in_float: Set[str]) -> tuple[bytes, bool]:
+        model = converter.int8(in_float)
+        tflite = ballots(tflite_scores(MemberModel(model, job.name, threads()), validation))
+        findings = member_findings(
+            job.name, "validation", validation.classes, keras, tflite, job.labels, job.settings.gates
+        )
+        failed = max(
+            (finding for finding in findings if not finding.passed), key=lambda f: f.found - f.limit, default=None
+        )
+        left = f"with {len(in_float)} convolutions in float32" if in_float else "throughout"
+        say(f"int8 {left}: " + ("the gates hold" if failed is None else f"not good enough. {failed.sentence}"))
+        return model, failed is None
+
+    def ranked() -> list[str]:
+        say("looking for the convolutions that harm most in integers")
+        return rank_layers(converter.calibrated, converter.uncorrected, representative.pixels, representative.features)
+
+    found = search(attempt, ranked, job.settings.max_layers_in_float)
+    return found.result, tuple(layer_of(name) for name in found.in_float)
+
+
+def _require_same_function(float32: bytes, scores: NDArray[np.float32], held_out: Labelled, where: str) -> None:
+    """Raises BadData unless folding and conversion have kept the function, whatever the scheme then costs."""
+    few = held_out.part(slice(FLOAT_IMAGES))
+    apart = float(np.abs(tflite_scores(MemberModel(float32, where), few) - scores[: len(few)]).max())
+    if not apart <= FLOAT_DIFFERENCE:
+        raise BadData(
+            f"{where}: the converter's float32 graph differs from Keras by {apart:.2g} in a score, the limit is "
+            f"{FLOAT_DIFFERENCE:g}; a layer means something else to TFLite, build the network without it"
+        )
+
+
+def _read_images(folder: Path, which: str) -> Labelled:
+    pixels, features, classes = (
+        np.load(folder / f"{which}_{part}.npy", mmap_mode="r") for part in ("pixels", "features", "classes")
+    )
+    return Labelled(classes, pixels, features)
+
+
+def _model_file(folder: Path, scheme: Scheme) -> Path:
+    return folder / f"{scheme}.tflite"
+
+
+def _main(images: Path, folder: Path, pipe: int) -> None:
+    with os.fdopen(pipe, "w", buffering=1) as to_parent:
+
+        def tell(kind: str, text: str) -> None:
+            to_parent.write(json.dumps({kind: text}) + "\n")
+
+        try:
+            with writing_to(folder):
+                work(images, folder, lambda line: tell("say", line))
+        except PlanktowError as error:
+            tell("refused", str(error))
+            raise SystemExit(2) from None
 
 
 if __name__ == "__main__":
-    exchange = Path(sys.argv[1])
-    try:
-        work(exchange)
-    except PlanktowError as error:
-        (exchange / REFUSAL).write_text(str(error))
-        raise SystemExit(2) from None
+    _main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]))

@@ -74,3 +74,20 @@ def test_a_hint_names_the_command_by_its_path_only_where_the_shell_would_not_fin
     assert said(str(tmp_path)) == "planktow-quantize"
     other.unlink()
     assert said("/nowhere") == "planktow-quantize"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "out"),
+    [(["nothing"], "begun\n"), (["refuse", "nothing"], "begun\n"), (["--", "nothing"], "begun\n"), (["other"], "")],
+)
+def test_the_usual_command_is_meant_where_none_is_named(arguments, out):
+    program = PROGRAM.replace('"Tries refusals."', '"Tries refusals.", usual="refuse"')
+    ran = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, out, "")
+
+
+def test_the_help_of_a_group_with_a_usual_command_lists_all_of_them():
+    program = PROGRAM.replace('"Tries refusals."', '"Tries refusals.", usual="refuse"')
+    ran = subprocess.run([sys.executable, "-c", program, "--help"], capture_output=True, text=True, check=False)
+    assert "refuse" in ran.stdout
+    assert "other" in ran.stdout

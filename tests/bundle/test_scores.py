@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundle.errors import BadData
-from bundle.scores import ClassScore, Summary, confusion, score, score_indices
+from bundle.scores import ClassScore, Summary, bray_curtis, class_counts, confusion, score, score_indices
 from bundle.vote import NO_LABEL
 
 # Truth -> verdicts: 4 chains (1 right, 3 called jelly), 19 jellies (17 right, 2 called chain). scikit-learn 1.7 gives
@@ -79,3 +79,23 @@ def test_the_confusion_has_a_row_for_each_truth_and_a_last_column_for_unclassifi
     truth = np.array([0, 0, 0, 0, 1, 1], np.int32)  # the last of three classes has no image
     verdicts = np.array([0, 0, 1, NO_LABEL, 1, 2], np.int32)
     assert confusion(truth, verdicts, 3).tolist() == [[2, 1, 0, 1], [0, 1, 1, 0], [0, 0, 0, 0]]
+
+
+def test_class_counts_leave_out_what_is_unclassified():
+    assert class_counts(np.array([2, 0, -1, 2], np.int32), 4).tolist() == [1, 0, 2, 0]
+
+
+@pytest.mark.parametrize(
+    ("counts", "others", "dissimilarity"),
+    [
+        ([6, 7, 4], [10, 0, 6], 13 / 33),  # |6-10| + |7-0| + |4-6| of 33 individuals
+        ([3, 0], [0, 5], 1.0),
+        ([3, 5], [3, 5], 0.0),
+        ([0, 0], [0, 0], 0.0),
+    ],
+)
+def test_bray_curtis_is_the_share_of_individuals_that_the_communities_do_not_have_in_common(
+    counts, others, dissimilarity
+):
+    assert bray_curtis(np.array(counts), np.array(others)) == pytest.approx(dissimilarity)
+    assert bray_curtis(np.array(others), np.array(counts)) == pytest.approx(dissimilarity)

@@ -21,6 +21,7 @@ from keras import layers
 from numpy.typing import NDArray
 
 from bundle.preprocess import FEATURES, InputSpec, prepare
+from bundle.scores import score_indices
 from bundle.whole import sha256_hex
 
 LABELS = ("disc", "ring", "rod")
@@ -63,7 +64,12 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
         model.fit({"pixels": pixels, "features": features}, classes, batch_size=32, epochs=18, verbose=0)
         file = folder / "members" / f"{number:02d}-{name}.keras"
         model.save(file)
-        members.append(member_entry(file, f"{name}_cnn") | {"seed": number, "history": [{"loss": 0.1}]})
+        more = {
+            "seed": number,
+            "history": [{"loss": 0.1}],
+            "validation": on_validation(model, found, split["validation"]),
+        }
+        members.append(member_entry(file, f"{name}_cnn") | more)
     record = {
         "schema_version": 1,
         "created": "2026-11-23T12:00:00Z",
@@ -92,6 +98,18 @@ def copy_of_run(tiny_run: TinyRun, tmp_path: Path) -> Callable[..., TinyRun]:
         return TinyRun(folder, tiny_run.data, record)
 
     return copy
+
+
+def on_validation(model: keras.Model, found: dict[str, tuple[bytes, int]], hashes: list[str]) -> dict[str, Any]:
+    """What the trainer records of a member."""
+    prepared = [prepare(found[sha256][0], InputSpec(side=SIDE)) for sha256 in hashes]
+    batch = {
+        "pixels": np.stack([image.pixels for image in prepared])[..., np.newaxis],
+        "features": np.stack([image.features for image in prepared]),
+    }
+    verdicts = model.predict_on_batch(batch).argmax(axis=1).astype(np.int32)
+    truth = np.array([found[sha256][1] for sha256 in hashes], np.int32)
+    return dataclasses.asdict(score_indices(truth, verdicts, LABELS).summary)
 
 
 def member_entry(file: Path, architecture: str) -> dict[str, Any]:

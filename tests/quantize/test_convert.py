@@ -10,9 +10,18 @@ from keras import layers
 from bundle.ensemble import MemberModel
 from bundle.errors import BadData
 from bundle.preprocess import FEATURES
-from quantize.convert import convert, load_member
-from quantize.graph import CONVOLUTIONS, Operator, is_integer_convolution, operators
+from quantize.convert import Converter, load_member
+from quantize.graph import (
+    CONVOLUTIONS,
+    Operator,
+    convolutions,
+    is_integer_convolution,
+    is_per_channel,
+    layer_of,
+    operators,
+)
 from quantize.images import Labelled, find_images, load_images
+from quantize.mixed import rank_layers
 from quantize.record import read_record
 
 # TensorFlow warns of its own doings; in the product they go to the worker's log.
@@ -37,8 +46,18 @@ def original(tiny_run, request) -> keras.Model:
 
 
 @pytest.fixture(scope="module")
-def int8(original, validation) -> bytes:
-    return convert(original, "int8", validation.pixels, validation.features, "member")
+def converter(original, validation) -> Converter:
+    return Converter(original, validation.pixels, validation.features, "member")
+
+
+@pytest.fixture(scope="module")
+def int8(converter) -> bytes:
+    return converter.convert("int8")
+
+
+@pytest.fixture(scope="module")
+def keras_scores(original, validation) -> np.ndarray:
+    return original.predict({"pixels": validation.pixels[..., np.newaxis], "features": validation.features}, verbose=0)
 
 
 def dtypes(graph: list[Operator], name: str) -> list[tuple[set[str], set[str]]]:
@@ -49,10 +68,12 @@ def dtypes(graph: list[Operator], name: str) -> list[tuple[set[str], set[str]]]:
     ]
 
 
-def test_every_convolution_computes_in_int8(int8):
-    convolutions = [operator for operator in operators(int8) if operator.name in CONVOLUTIONS]
-    assert len(convolutions) >= 3
-    assert all(is_integer_convolution(operator) for operator in convolutions)
+def test_every_convolution_computes_in_int8_with_a_scale_for_each_channel(int8):
+    found = convolutions(operators(int8))
+    assert len(found) >= 3
+    assert all(is_integer_convolution(operator) for operator in found)
+    assert all(is_per_channel(operator) for operator in found)
+    assert all(len(set(operator.inputs[1].scales)) > 1 for operator in found)
 
 
 def test_dense_layers_and_softmax_compute_in_float(int8):
@@ -79,10 +100,51 @@ def test_batch_normalisation_is_folded_into_the_convolutions(int8):
     assert inverted or residual
 
 
-def test_weights_are_quantised_to_a_quarter_of_their_size(original, int8, validation):
-    as_trained = convert(original, "float32", validation.pixels, validation.features, "member")
+def test_of_the_integer_schemes_the_weights_are_int8(converter, int8):
+    as_trained = converter.convert("float32")
     assert len(int8) < len(as_trained)
     assert {tensor.dtype for operator in operators(as_trained) for tensor in operator.outputs} == {"float32"}
+    for scheme, activations in (("int16x8", "int16"), ("dynamic", "float32")):
+        of_convolutions = [
+            (operator.inputs[0].dtype, operator.inputs[1].dtype)
+            for operator in convolutions(operators(converter.convert(scheme)))
+            if operator.inputs[1].dtype != "float32"  # dynamic leaves small kernels alone
+        ]
+        assert set(of_convolutions) <= {(activations, "int8")}
+        assert scheme == "dynamic" or len(of_convolutions) >= 3
+
+
+def test_float16_halves_the_weights_and_keeps_the_verdicts(converter, validation, keras_scores):
+    model = converter.convert("float16")
+    assert any(tensor.dtype == "float16" for operator in operators(model) for tensor in operator.inputs)
+    scores = MemberModel(model, "member").scores(validation.pixels, validation.features)
+    np.testing.assert_allclose(scores, keras_scores, atol=0.02)
+
+
+def test_int16x8_gives_nearly_the_scores_of_keras(converter, validation, keras_scores):
+    scores = MemberModel(converter.convert("int16x8"), "member").scores(validation.pixels, validation.features)
+    assert np.abs(scores - keras_scores).mean() < 0.02
+    assert (scores.argmax(axis=1) == keras_scores.argmax(axis=1)).mean() >= 35 / 36
+
+
+def test_a_convolution_can_be_left_in_float_and_the_others_stay_integer(converter):
+    names = [operator.outputs[0].name for operator in convolutions(operators(converter.calibrated))]
+    model = converter.int8({names[1]})
+    integer = {
+        operator.outputs[0].name: is_integer_convolution(operator) for operator in convolutions(operators(model))
+    }
+    assert integer == {name: name != names[1] for name in names}
+
+
+def test_the_layers_are_ranked_by_what_each_alone_does_to_the_scores(converter, validation):
+    names = [operator.outputs[0].name for operator in convolutions(operators(converter.calibrated))]
+    ranked = rank_layers(converter.calibrated, converter.uncorrected, validation.pixels, validation.features)
+    assert sorted(ranked) == sorted(names)
+
+
+def test_a_convolution_is_named_for_its_keras_layer(original, converter):
+    named = {layer_of(operator.outputs[0].name) for operator in convolutions(operators(converter.calibrated))}
+    assert named == {layer.name for layer in original.layers if "Conv" in type(layer).__name__}
 
 
 def test_scores_do_not_depend_on_the_batch(int8, validation):
@@ -93,20 +155,35 @@ def test_scores_do_not_depend_on_the_batch(int8, validation):
     np.testing.assert_array_equal(at_once, alone)
 
 
-def test_int8_names_the_class_that_keras_names(original, int8, validation):
-    batch = {"pixels": validation.pixels[..., np.newaxis], "features": validation.features}
-    expected = original.predict(batch, verbose=0)
+def test_int8_names_the_class_that_keras_names(int8, validation, keras_scores):
+    expected = keras_scores
     scores = MemberModel(int8, "member").scores(validation.pixels, validation.features)
     assert (expected.argmax(axis=1) == validation.classes).mean() > 0.8, "the member of the test has not learned"
     assert (scores.argmax(axis=1) == expected.argmax(axis=1)).mean() >= 35 / 36
     np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-5)
 
 
-def test_float32_gives_the_scores_of_keras(original, validation):
-    model = convert(original, "float32", validation.pixels, validation.features, "member")
-    batch = {"pixels": validation.pixels[..., np.newaxis], "features": validation.features}
-    scores = MemberModel(model, "member").scores(validation.pixels, validation.features)
-    np.testing.assert_allclose(scores, original.predict(batch, verbose=0), atol=1e-5)
+def test_float32_with_its_norms_folded_gives_the_scores_of_keras(converter, validation, keras_scores):
+    scores = MemberModel(converter.convert("float32"), "member").scores(validation.pixels, validation.features)
+    np.testing.assert_allclose(scores, keras_scores, atol=1e-5)
+
+
+def test_an_operation_that_tflite_lacks_is_refused_with_its_layer(validation):
+    class Odd(layers.Layer):
+        def call(self, x):
+            return keras.ops.erf(x)
+
+    image = keras.Input((SIDE, SIDE, 1), dtype="uint8", name="pixels")
+    features = keras.Input((F,), dtype="float32", name="features")
+    x = Odd(name="odd")(layers.Conv2D(4, 3, name="stem")(layers.Rescaling(1 / 255)(image)))
+    joined = layers.Concatenate()([layers.GlobalAveragePooling2D()(x), features])
+    model = keras.Model([image, features], layers.Dense(C, activation="softmax")(joined))
+    for scheme in ("float32", "int8"):
+        with pytest.raises(BadData) as refused:
+            Converter(model, validation.pixels, validation.features, "01-a.keras").convert(scheme)
+        assert str(refused.value) == (
+            "01-a.keras: TFLite has no operator for Erf (in odd); build the network without it, train the member anew"
+        )
 
 
 def saved(folder: Path, build: Callable[[], keras.Model]) -> Path:

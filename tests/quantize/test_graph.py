@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from quantize.graph import CONVOLUTIONS, Operator, Tensor, is_integer_convolution, operators
+from quantize.graph import CONVOLUTIONS, Operator, Tensor, is_integer_convolution, layer_of, operators
 
 TINY = Path(__file__).parents[1] / "data" / "tiny-3" / "members" / "01-tiny.tflite"
 
@@ -46,3 +46,16 @@ def test_the_result_of_one_operator_is_the_input_of_another():
 )
 def test_a_convolution_is_integer_if_image_weights_and_result_are(operator, expected):
     assert is_integer_convolution(operator) is expected
+
+
+@pytest.mark.parametrize(
+    ("tensor", "layer"),
+    [
+        ("net_1/stem_act_1/Relu;net_1/stem_norm_1/batchnorm/add_1;net_1/stem_conv_1/convolution;net_1/x", "stem_conv"),
+        ("net_1/b_1/separable_conv2d/depthwise;net_1/b_1/separable_conv2d", "b"),
+        ("net_1/block_depthwise_1/depthwise", "block_depthwise"),
+        ("something else", "something else"),
+    ],
+)
+def test_a_convolution_bears_the_name_of_its_layer(tensor, layer):
+    assert layer_of(tensor) == layer

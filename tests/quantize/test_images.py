@@ -8,7 +8,7 @@ import pytest
 from bundle.errors import BadData
 from bundle.preprocess import FEATURES, InputSpec, prepare
 from bundle.whole import sha256_hex
-from quantize.images import Found, draw_representative, find_images, load_images, require_images
+from quantize.images import Found, draw_representative, find_images, load_images, require_images, require_varied
 
 SPEC = InputSpec(side=16)
 
@@ -118,3 +118,22 @@ def test_the_draw_depends_on_the_seed_and_not_on_the_order_of_the_hashes():
 def test_no_more_images_are_drawn_than_there_are():
     found = many({0: 3, 1: 2})
     assert set(draw_representative(found, list(found) * 2, 1000, seed=1)) == set(found)
+
+
+def test_pixels_in_a_file_are_the_same_and_do_not_stand_in_memory(tmp_path):
+    hashes = [picture(tmp_path, f"a/{grey}.png", grey) for grey in (10, 20, 30)]
+    found = find_images(tmp_path, ("a", "b"))
+    stored = load_images(found, hashes, SPEC, tmp_path / "pixels.npy")
+    assert isinstance(stored.pixels, np.memmap)
+    np.testing.assert_array_equal(np.load(tmp_path / "pixels.npy"), load_images(found, hashes, SPEC).pixels)
+    assert len(stored.part(slice(1, None))) == 2
+
+
+def test_representative_images_of_one_class_are_refused(tmp_path):
+    alike = [picture(tmp_path, f"a/{grey}.png", grey) for grey in (10, 20)]
+    other = picture(tmp_path, "b/1.png", 30)
+    found = find_images(tmp_path, ("a", "b"))
+    require_varied(load_images(found, [*alike, other], SPEC), tmp_path)
+    with pytest.raises(BadData) as refused:
+        require_varied(load_images(found, alike, SPEC), tmp_path)
+    assert str(refused.value).startswith(f"{tmp_path}: the 2 representative images are of 1 class; raise")

@@ -5,7 +5,6 @@ from bundle.manifest import Checks, Manifest, Quantisation, VoteRule
 from bundle.preprocess import FEATURES, InputSpec
 from bundle.training import Data, Record, Split, TrainedMember
 from bundle.whole import sha256_hex
-from quantize.config import Settings
 from quantize.pack import Made, pack
 
 TINY = Path(__file__).parents[1] / "data" / "tiny-3" / "members"
@@ -21,16 +20,16 @@ RECORD = Record(
     members=(),
 )
 CHECKS = Checks(images=10, keras_accuracy=0.9, tflite_accuracy=0.8, agreement=0.7)
-SETTINGS = Settings(scheme="float32", vote=VoteRule("soft", "mean_score", 2))
+VOTE = VoteRule("soft", "mean_score", 2)
 
 
 def made(stem: str) -> Made:
     trained = TrainedMember(f"members/{stem}.keras", "0" * 64, "tiny")
-    return Made(trained, (TINY / f"{stem}.tflite").read_bytes(), CHECKS)
+    return Made(trained, "float32", (TINY / f"{stem}.tflite").read_bytes(), (), CHECKS)
 
 
 def packed(*stems: str) -> tuple[Manifest, dict[str, bytes]]:
-    manifest, contents = pack(RECORD, SETTINGS, "name", [made(stem) for stem in stems], b"{}\n", b'{"a": 1}\n')
+    manifest, contents = pack(RECORD, VOTE, "name", [made(stem) for stem in stems], b"{}\n", b'{"a": 1}\n')
     return manifest, dict(contents)
 
 

@@ -2,6 +2,7 @@ import pytest
 
 from bundle.errors import BadData
 from bundle.preprocess import FEATURES, InputSpec
+from bundle.scores import Summary
 from bundle.training import Data, Record, Split, TrainedMember
 from quantize.record import read_record
 
@@ -20,7 +21,8 @@ def test_a_record_is_read_with_the_bytes_it_came_from(tiny_run):
         data=Data("0" * 64, stated["data"]["images"]),
         split=Split(**{part: tuple(hashes) for part, hashes in stated["split"].items()}),
         members=tuple(
-            TrainedMember(member["file"], member["sha256"], member["architecture"]) for member in stated["members"]
+            TrainedMember(member["file"], member["sha256"], member["architecture"], Summary(**member["validation"]))
+            for member in stated["members"]
         ),
     )
 

@@ -6,10 +6,10 @@ import pytest
 
 from bundle.manifest import VoteRule
 from bundle.preprocess import FEATURES, InputSpec
-from bundle.scores import Summary
 from bundle.training import Data, Record, Split
-from quantize.config import Settings
-from quantize.validation import HeldOut, record_bytes, validation_record, vote_scores
+from quantize.config import Gates, Settings
+from quantize.gates import Finding
+from quantize.validation import HeldOut, Shipped, record_bytes, validation_record
 
 RECORD = Record(
     schema_version=1,
@@ -39,24 +39,29 @@ VALIDATION = HeldOut(
 EMPTY = HeldOut(np.empty(0, np.int32), np.empty((2, 0, 3), np.float32), np.empty((2, 0, 3), np.float32))
 
 
+SHIPPED = [Shipped("members/01.tflite", "int8", ("stem",)), Shipped("members/02.tflite", "int8", ())]
+FINDING = Finding("vote drop", "validation", "ensemble", None, 4, 1.0, 0.5, 0.5, 0.005)
+
+
 def record(settings: Settings, test: HeldOut = EMPTY) -> dict:
-    return validation_record(RECORD, settings, 52, "bundle's name", FILES, VALIDATION, test)
+    return validation_record(RECORD, settings, 52, "bundle's name", SHIPPED, VALIDATION, test, [FINDING])
 
 
 def test_the_head_says_what_was_done():
     made = record(Settings(vote=VoteRule(min_votes=2)))
     assert {key: made[key] for key in ("schema_version", "name", "created", "labels", "vote", "quantised")} == {
-        "schema_version": 1,
+        "schema_version": 2,
         "name": "bundle's name",
         "created": "2026-11-23T12:00:00Z",
         "labels": ["a", "b", "c"],
         "vote": {"rule": "hard", "tie": "mean_score", "min_votes": 2},
         "quantised": {
             "scheme": "int8",
+            "members": (),
             "representative_images": 52,
             "seed": 1,
-            "max_accuracy_drop": 0.01,
-            "min_agreement": 0.95,
+            "max_layers_in_float": 8,
+            "gates": dataclasses.asdict(Gates()),
         },
     }
 
@@ -72,9 +77,10 @@ def test_a_class_says_nothing_of_what_has_no_image_or_no_verdict():
         Settings(),
         52,
         "x",
-        FILES[:1],
+        SHIPPED[:1],
         HeldOut(np.array([0, 1], np.int32), *[np.eye(4, dtype=np.float32)[None, [0, 2]]] * 2),
         HeldOut(np.empty(0, np.int32), *[np.empty((1, 0, 4), np.float32)] * 2),
+        [],
     )
     assert made["classes"] == [
         {"label": "a", "support": 1, "recall": 1.0, "precision": 1.0, "f1": 1.0},
@@ -107,6 +113,7 @@ def test_members_and_votes_are_scored_as_keras_and_as_tflite():
         "accuracy": 0.5,
         "balanced_accuracy": 0.5,
         "macro_f1": pytest.approx(7 / 18, abs=1e-6),
+        "count_error": 0.25,  # of a, b, c there are 2, 1, 1 and 2, 2, 0 are counted
     }
 
 
@@ -130,23 +137,52 @@ def test_verdicts_by_score_and_by_votes_count_every_image_once():
 
 def test_a_score_of_one_falls_into_the_last_bin():
     certain = HeldOut(np.array([0], np.int32), *[np.array([[[1, 0, 0]]], np.float32)] * 2)
-    made = validation_record(RECORD, Settings(), 1, "x", FILES[:1], certain, EMPTY)
+    made = validation_record(RECORD, Settings(), 1, "x", SHIPPED[:1], certain, EMPTY, [])
     assert made["by_score"] == [{"from": 0.9, "to": 1.0, "images": 1, "mean_score": 1.0, "accuracy": 1.0}]
 
 
-def test_the_vote_of_the_settings_decides_what_the_ensemble_scores():
-    truth, scores = VALIDATION.truth, VALIDATION.tflite
-    assert vote_scores(truth, scores, VoteRule(), "abc") == Summary(4, 0.5, 0.5, pytest.approx(7 / 18, abs=1e-6))
-    assert vote_scores(truth, scores, VoteRule(min_votes=2), "abc") == Summary(
-        4, 0.5, 0.5, pytest.approx(4 / 9, abs=1e-6)
-    )
-    assert vote_scores(truth[2:3], scores[:, 2:3], VoteRule(min_votes=2), "abc") == Summary(1, 1.0, 1.0, 1.0)
+def test_the_record_says_how_each_member_ships_and_which_gates_were_held_against_it():
+    made = record(Settings())
+    assert made["members"] == [
+        {"file": "members/01.tflite", "scheme": "int8", "in_float": ("stem",)},
+        {"file": "members/02.tflite", "scheme": "int8", "in_float": ()},
+    ]
+    assert made["gates"] == [
+        {
+            "gate": "vote drop",
+            "part": "validation",
+            "subject": "ensemble",
+            "label": None,
+            "images": 4,
+            "before": 1.0,
+            "after": 0.5,
+            "found": 0.5,
+            "limit": 0.005,
+            "passed": False,
+        }
+    ]
+
+
+def test_the_verdicts_stand_in_the_order_of_the_images_with_min_votes():
+    made = record(Settings(vote=VoteRule(min_votes=2)), test=VALIDATION)
+    assert made["verdicts"] == {"validation": [0, 1, 1, -1], "test": [0, 1, 1, -1]}
+    assert record(Settings())["verdicts"]["test"] is None
+
+
+def test_a_temperature_takes_away_the_confidence_that_the_verdicts_do_not_deserve():
+    made = record(Settings())["calibration"]
+    assert made["images"] == 4
+    assert [entry["file"] for entry in made["members"]] == list(FILES)
+    for entry in (made["ensemble"], *made["members"]):
+        assert entry["temperature"] > 1  # sure of 0.8, and right in a half to three quarters
+        assert entry["log_loss_calibrated"] < entry["log_loss"]
+    assert made["members"][0]["log_loss"] == pytest.approx(-(3 * np.log(0.8) + np.log(0.1)) / 4, abs=1e-6)
 
 
 def test_the_file_has_one_line_for_each_row_of_a_table_and_reads_back_the_same():
     made = record(Settings(vote=VoteRule(min_votes=2)), test=VALIDATION)
     data = record_bytes(made)
-    assert json.loads(data) == made
+    assert json.loads(data) == json.loads(json.dumps(made))
     lines = [line.strip().rstrip(",") for line in data.decode().splitlines()]
     assert [line for line in lines if line.startswith("[1")] == ["[1, 1, 0, 0]"]
     assert '{"label": "b", "support": 1, "recall": 1.0, "precision": 0.5, "f1": 0.666667}' in lines

@@ -1,27 +1,43 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from bundle.errors import BadData
-from quantize.worker import Job, run_worker, write_images
+from quantize.config import Settings
+from quantize.images import Labelled
+from quantize.worker import HELD_OUT, REPRESENTATIVE, Job, pixels_file, run_worker, write_images
 
 
-def images(count: int) -> tuple[np.ndarray, np.ndarray]:
-    return np.zeros((count, 32, 32), np.uint8), np.zeros((count, 8), np.float32)
+def lay_out(folder: Path, which: str, count: int) -> None:
+    blank = Labelled(np.zeros(count, np.int32), np.zeros((count, 32, 32), np.uint8), np.zeros((count, 8), np.float32))
+    np.save(pixels_file(folder, which), blank.pixels)
+    write_images(folder, which, blank)
 
 
-def test_a_member_that_cannot_be_loaded_is_refused_in_one_line_and_not_with_the_result_of_the_one_before(tmp_path):
-    (tmp_path / "model.tflite").write_bytes(b"of the member before")
-    (tmp_path / "refusal.txt").write_text("of the member before")
-    write_images(tmp_path, images(1), images(2))
+def job(member: Path) -> Job:
+    return Job(str(member), "01-a", ("a", "b", "c"), 1, Settings())
+
+
+def test_the_scheme_that_ships_comes_before_those_to_compare_and_each_stands_once():
+    settings = Settings(scheme="float16", compare=("int8", "float16", "float32"))
+    assert Job("x", "01-a", ("a", "b"), 1, settings).schemes == ("float16", "int8", "float32")
+
+
+def test_a_member_that_cannot_be_loaded_is_refused_in_one_line(tmp_path):
+    lay_out(tmp_path, REPRESENTATIVE, 1)
+    lay_out(tmp_path, HELD_OUT, 2)
     member = tmp_path / "01-a.keras"
     member.write_bytes(b"not a model")
+    (tmp_path / "01-a").mkdir()
     with pytest.raises(BadData) as refused:
-        run_worker(tmp_path, Job(str(member), "int8", class_count=3))
+        run_worker(tmp_path, tmp_path / "01-a", job(member), print)
     assert str(refused.value).startswith(f"{member}: Keras cannot load this model (")
     assert "\n" not in str(refused.value)
-    assert not (tmp_path / "model.tflite").exists()
 
 
 def test_a_fault_of_our_own_is_not_a_refusal_and_shows_what_the_worker_said(tmp_path):
-    with pytest.raises(RuntimeError, match=r"(?s)the converter of 01-a\.keras ended with 1; .*images\.npz"):
-        run_worker(tmp_path, Job("01-a.keras", "int8", class_count=3))
+    (tmp_path / "01-a").mkdir()
+    np.save(pixels_file(tmp_path, REPRESENTATIVE), np.array([{}], object))  # not what we lay out
+    with pytest.raises(RuntimeError, match=r"(?s)the converter of 01-a\.keras ended with 1; .*memory-mapped"):
+        run_worker(tmp_path, tmp_path / "01-a", job(Path("01-a.keras")), print)
