@@ -45,7 +45,10 @@ def convert(
 def verify(
     bundle: Annotated[Path, typer.Argument(help="The bundle to check.")],
     data: Annotated[Path, typer.Option(help="The data set its members were trained on: FOLDER/CLASS/image.")],
-    images: Annotated[int | None, typer.Option(help="At most so many of each part. Without it: all.")] = None,
+    images: Annotated[
+        int | None,
+        typer.Option(help="At most so many of each part (below 1,000 the result is coarse). Without it: all."),
+    ] = None,
     threads: Annotated[int | None, typer.Option(help="Of each interpreter. Without it: all cores.")] = None,
 ) -> None:
     """Checks on this machine that a bundle still gives the verdicts that it was shipped with. Needs no TensorFlow."""

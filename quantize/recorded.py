@@ -12,9 +12,9 @@ from bundle.folder import Bundle
 from bundle.settings import settings_from
 from bundle.training import Split
 from bundle.vote import NO_LABEL
+from quantize.validation import SCHEMA_VERSION
 
 FILE = "validation.json"
-READ_VERSION = 2  # the first that holds verdicts
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,8 @@ def _parsed(data: bytes, where: Path) -> Recorded:
     except (ValueError, RecursionError) as error:
         raise BadConfig(f"{where}: not valid JSON ({error})") from None
     version = table.get("schema_version") if isinstance(table, dict) else None
-    if version != READ_VERSION:
-        raise BadConfig(f"{where}: schema_version is {version!r}, this version of Planktow verifies {READ_VERSION}")
+    if version != SCHEMA_VERSION:
+        raise BadConfig(f"{where}: schema_version is {version!r}, this version of Planktow verifies {SCHEMA_VERSION}")
     known = {field.name: table[field.name] for field in dataclasses.fields(Recorded) if field.name in table}
     if isinstance(known.get("verdicts"), dict):
         verdicts = known["verdicts"]
