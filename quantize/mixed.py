@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from bundle.ensemble import MemberModel
 from quantize.graph import convolutions, operators, trunk
 
-RANKING_IMAGES = 128  # twice as many gave the same order of the worst ones
+RANKING_IMAGES = 128  # each costs one run of the graph for every convolution
 
 T = TypeVar("T")
 
