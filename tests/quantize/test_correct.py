@@ -5,9 +5,9 @@ from ai_edge_litert import schema_py_generated as schema
 
 from bundle.ensemble import MemberModel
 from bundle.preprocess import FEATURES
-from quantize.convert import convert, load_member
+from quantize.convert import Converter, load_member
 from quantize.correct import correct_biases
-from quantize.graph import CONVOLUTIONS, operators
+from quantize.graph import CONVOLUTIONS, convolutions, operators
 from quantize.images import Labelled, find_images, load_images
 from quantize.record import read_record
 
@@ -31,7 +31,8 @@ def original(tiny_run) -> keras.Model:
 @pytest.fixture(scope="module")
 def models(original, images) -> tuple[bytes, bytes]:
     """The int8 member as converted, and the same graph in float32."""
-    return tuple(convert(original, scheme, images.pixels, images.features, "member") for scheme in ("int8", "float32"))
+    converter = Converter(original, images.pixels, images.features, "member")
+    return converter.convert("int8"), converter.convert("float32")
 
 
 def scores(model: bytes, images: Labelled) -> np.ndarray:
@@ -79,3 +80,11 @@ def test_correcting_twice_gives_the_same_bytes_from_the_same_bytes(models, image
 def test_one_image_is_enough_to_run(models, images):
     int8, float32 = models
     assert len(correct_biases(int8, float32, images.pixels[:1], images.features[:1])) == len(int8)
+
+
+def test_a_convolution_in_float_is_left_alone(original, images):
+    converter = Converter(original, images.pixels, images.features, "member")
+    first, *_ = convolutions(operators(converter.calibrated))
+    mixed = converter.uncorrected({first.outputs[0].name})
+    corrected = correct_biases(mixed, converter.calibrated, images.pixels, images.features)
+    assert operators(corrected) == operators(mixed)
