@@ -82,7 +82,7 @@ def test_the_manifest_is_plain_json_with_the_fields_in_order():
         (["a\nb"], "x", "unknown key 'a\\nb'; known keys: schema_version, name, created, input, features, labels, members, vote, records"),  # noqa: E501
         (["labels"], KeyError, "missing key 'labels' (a table); add it"),
         (["members"], [], "the manifest names no members"),
-        (["members", 0, "scheme"], "int4", "members[0]: scheme: expected one of 'float32', 'float16', 'dynamic', 'int8', 'int16x8', found 'int4'"),  # noqa: E501
+        (["members", 0, "scheme"], "int4", "members[0]: scheme: expected one of 'int8', 'int16x8', 'dynamic', 'float16', 'float32', found 'int4'"),  # noqa: E501
         (["members", 0, "checks", "agreement"], "high", "members[0]: checks: agreement: expected a number, found 'high'"),
         (["input", "side"], 4, "input: input side must be from 8 to 1024 pixels, found 4"),
         (["input", "side"], 64.0, "input: side: expected a whole number, found 64.0"),

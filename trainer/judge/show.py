@@ -19,6 +19,7 @@ from bundle.training import FinishedRun
 
 LEFT_OUT = ("conflicts", "unreadable")
 MOST_FINDINGS = 10  # files left out that are named; training.json names all
+LONG_NAME = 24  # columns of a terminal that a member may claim for its name
 
 
 def print_record(run: FinishedRun) -> None:
@@ -49,7 +50,7 @@ def record_lines(run: FinishedRun) -> Iterator[str]:
     yield f"data      {facts.data.images} images of {len(facts.labels)} classes{spread}"
     yield f"digest    {facts.data.digest}"
     left_out = [line for key in LEFT_OUT for line in data.get(key) or ()]
-    findings = (("duplicates", data.get("duplicates", "?")), *((key, len(data.get(key) or ())) for key in LEFT_OUT))
+    findings = ((key, _count(data.get(key, ()))) for key in ("duplicates", *LEFT_OUT))
     yield f"findings  {data.get('files', '?')} files: " + ", ".join(f"{what} {count}" for what, count in findings)
     for line in left_out[:MOST_FINDINGS]:
         yield f"          left out: {line}"
@@ -73,10 +74,16 @@ def record_lines(run: FinishedRun) -> Iterator[str]:
             yield f"          {step['file']} from {step['from']}: {100 * step['accuracy']:.1f} %{gain}"
 
 
+def _count(found: int | Sequence[str]) -> int:
+    """Of findings, which older records only count."""
+    return found if isinstance(found, int) else len(found)
+
+
 def _member_table(run: FinishedRun, members: Sequence[Mapping[str, Any]]) -> Table:
     table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for heading in ("member", "architecture"):
-        table.add_column(heading, overflow="fold")
+    longest = max(len(facts.stem) for facts in run.facts.members)
+    table.add_column("member", overflow="fold", min_width=min(longest, LONG_NAME))  # the architecture is folded first
+    table.add_column("architecture", overflow="fold")
     for heading in ("time", "validation", "test", "balanced", "macro-F1"):
         table.add_column(heading, justify="right", no_wrap=True)
     for facts, member in zip(run.facts.members, members, strict=True):
