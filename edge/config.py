@@ -10,28 +10,23 @@ import dataclasses
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from bundle.errors import BadConfig
 from bundle.settings import read_settings
-
-
-def _about(unit: str, text: str, least: float | None = None, most: float | None = None) -> dict[str, Any]:
-    """What a field's metadata holds: text for a person, and the range of a number."""
-    return {"unit": unit, "text": text, "least": least, "most": most}
+from edge.setting import about, check_ranges
 
 
 @dataclass(frozen=True)
 class EdgeConfig:
     """What the daemon is told. Raises BadConfig for a number outside its range."""
 
-    watch: Path = field(default=Path("images"), metadata=_about("folder", "The folder that the camera writes to."))
+    watch: Path = field(default=Path("images"), metadata=about("folder", "The folder that the camera writes to."))
     bundle: Path = field(
-        default=Path("bundle"), metadata=_about("folder", "The classifier: a folder with manifest.json.")
+        default=Path("bundle"), metadata=about("folder", "The classifier: a folder with manifest.json.")
     )
     ledger: Path = field(
         default=Path("ledger.sqlite"),
-        metadata=_about(
+        metadata=about(
             "file",
             "Where every image and verdict is kept. Made when missing, in a folder that exists. On a local disk:\n"
             "SQLite's write-ahead log does not work over a network.",
@@ -39,12 +34,12 @@ class EdgeConfig:
     )
     out: Path = field(
         default=Path("counts"),
-        metadata=_about("folder", "Where counts.csv and status.json are rewritten for other programs aboard."),
+        metadata=about("folder", "Where counts.csv and status.json are rewritten for other programs aboard."),
     )
-    recursive: bool = field(default=True, metadata=_about("true or false", "Whether images in sub-folders count too."))
+    recursive: bool = field(default=True, metadata=about("true or false", "Whether images in sub-folders count too."))
     settle_seconds: float = field(
         default=2.0,
-        metadata=_about(
+        metadata=about(
             "seconds",
             "A file that was not seen being closed is read when size and mtime have stayed the same for so long; one\n"
             "that looks torn gets as long to become whole. Let it exceed the camera's longest pause within an image.",
@@ -54,7 +49,7 @@ class EdgeConfig:
     )
     rescan_seconds: float = field(
         default=30.0,
-        metadata=_about(
+        metadata=about(
             "seconds",
             "How often the whole folder is walked, for what notifications missed. On a network mount, which sends\n"
             "none, this is how late an image is seen.",
@@ -64,29 +59,24 @@ class EdgeConfig:
     )
     publish_seconds: float = field(
         default=5.0,
-        metadata=_about("seconds", "How often the files in `out` are rewritten.", least=0.1, most=86400),
+        metadata=about("seconds", "How often the files in `out` are rewritten.", least=0.1, most=86400),
     )
     batch_images: int = field(
         default=16,
-        metadata=_about(
+        metadata=about(
             "images", "At most so many are classified, and committed to the ledger, together.", least=1, most=1024
         ),
     )
     max_image_bytes: int = field(
         default=256 * 1024 * 1024,
-        metadata=_about("bytes", "A larger file is rejected unread. The bundle limits the pixels.", least=1),
+        metadata=about("bytes", "A larger file is rejected unread. The bundle limits the pixels.", least=1),
     )
     threads: int = field(
-        default=0, metadata=_about("threads", "For the classifier; 0: one per processor core.", least=0, most=256)
+        default=0, metadata=about("threads", "For the classifier; 0: one per processor core.", least=0, most=256)
     )
 
     def __post_init__(self) -> None:
-        for setting in dataclasses.fields(self):
-            value, unit = getattr(self, setting.name), setting.metadata["unit"]
-            least, most = setting.metadata["least"], setting.metadata["most"]
-            if least is not None and not (value >= least and (most is None or value <= most)):
-                wanted = f"from {least:g} to {most:g}" if most is not None else f"at least {least:g}"
-                raise BadConfig(f"{setting.name} must be {wanted} {unit}, found {value:g}")
+        check_ranges(self)
 
 
 def read_config(file: Path) -> EdgeConfig:
