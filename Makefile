@@ -12,7 +12,7 @@ demo: .venv/edge ## Count real FlowCam images from a watched folder (needs the n
 	$(BIN)/planktow-edge demo
 
 test: .venv/dev ## Run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto
 
 check: .venv/dev ## Format, lint, types and the import contracts
 	$(BIN)/ruff format --check .
