@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,7 +36,7 @@ def inspect(data: bytes) -> ImageFile:
         if signature.match(data):
             try:
                 found = read(data)
-            except (struct.error, IndexError):
+            except (struct.error, IndexError, OverflowError):  # the last: a place beyond what 32 bits can index
                 raise BadImage(
                     "truncated", f"the {name.upper()} file ends inside its header ({len(data)} bytes)"
                 ) from None
@@ -57,7 +57,7 @@ def inspect(data: bytes) -> ImageFile:
 
 
 # Markers of a JPEG that stand alone, without a length: TEM and the restarts.
-_JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD8)})
+JPEG_BARE = frozenset({0x01, *range(0xD0, 0xD8)})
 # Start-of-frame markers: the Cx range without DHT, JPG and DAC.
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 # What ends the data of a scan: a marker that is no stuffed zero, no restart and no fill byte (ITU T.81, B.1.1.5).
@@ -79,7 +79,7 @@ def _jpeg(data: bytes) -> ImageFile | None:
         if marker == 0xFF:  # fill byte
             at += 1
             continue
-        if marker in _JPEG_BARE:
+        if marker in JPEG_BARE:
             at += 2
             continue
         if marker == 0xD9:
@@ -174,13 +174,9 @@ def _tiff(data: bytes) -> ImageFile | None:
     (count,) = struct.unpack_from(order + "H", data, at)
     struct.unpack_from(f"{12 * count + 4}x", data, at + 2)  # the directory must be all there, the next one's place too
     tags: dict[int, tuple[int, ...]] = {}
-    for entry in range(count):
-        tag, kind, values = struct.unpack_from(order + "HHI", data, at + 2 + 12 * entry)
+    for entry, (tag, kind, values, place) in enumerate(tiff_entries(data, order, at)):
         if tag == 0:
             raise BadImage("corrupt", f"the TIFF directory's entry {entry} is empty")
-        place = at + 2 + 12 * entry + 8
-        if values * _TIFF_VALUE_BYTES.get(kind, 0) > 4:
-            (place,) = struct.unpack_from(order + "I", data, place)
         if place + values * _TIFF_VALUE_BYTES.get(kind, 0) > len(data):
             return None
         code = {1: "B", 3: "H", 4: "I"}.get(kind)
@@ -205,6 +201,19 @@ def _tiff(data: bytes) -> ImageFile | None:
         return None
     orientation = first(_ORIENTATION, 1)
     return ImageFile("tiff", width, height, orientation if 1 <= orientation <= 8 else 1)
+
+
+def tiff_entries(data: bytes, order: str, at: int) -> Iterator[tuple[int, int, int, int]]:
+    """The entries of the TIFF directory at byte `at`: tag, type, number of values, and where the values lie.
+
+    order: "<" or ">". Raises struct.error where the data ends before the directory does; values may lie beyond the end.
+    """
+    if at > len(data):
+        raise struct.error  # a machine of 32 bits would have an OverflowError
+    (count,) = struct.unpack_from(order + "H", data, at)
+    for place in range(at + 2, at + 2 + 12 * count, 12):
+        tag, kind, values, offset = struct.unpack_from(order + "HHII", data, place)
+        yield tag, kind, values, offset if values * _TIFF_VALUE_BYTES.get(kind, 0) > 4 else place + 8
 
 
 # A copy over a network may reserve the file's whole length first: what it has not come to yet reads as zeros.
