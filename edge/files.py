@@ -13,6 +13,9 @@ from pathlib import Path
 
 from bundle.imagefile import IMAGE_SUFFIXES
 
+FARTHEST_NS = 9_150_000_000_000_000_000  # 1680 to 2259: SQLite's 64 bits, less a year for the bin it falls into
+SHARD_SUFFIXES = frozenset({".tar", ".zip"})
+
 
 @dataclass(frozen=True)
 class Found:
@@ -32,7 +35,19 @@ def is_image_name(path: str) -> bool:
     *folders, name = path.split("/")
     if name.startswith(".") or any(is_hidden(folder) for folder in folders):
         return False
-    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES  # noqa: PTH122 - of each name of each scan: no Path
+    return _suffix(name) in IMAGE_SUFFIXES
+
+
+def _suffix(name: str) -> str:
+    return os.path.splitext(name)[1].lower()  # noqa: PTH122 - of each name of each scan: no Path
+
+
+def is_shard_name(path: str) -> bool:
+    """Whether a file of this relative path is meant as a shard, an archive of images; nothing hidden on the way.
+
+    Not .tar.gz or .tgz: a member in the middle could only be read by inflating all before it.
+    """
+    return _suffix(path) in SHARD_SUFFIXES and not any(is_hidden(part) for part in path.split("/"))
 
 
 def is_hidden(folder: str) -> bool:
@@ -43,16 +58,21 @@ def is_hidden(folder: str) -> bool:
 def look(root: Path, path: str) -> Found | None:
     """The file as it is now, or None where there is no such regular file (a link to one counts)."""
     try:
-        status = os.stat(root / path)  # noqa: PTH116
+        status = os.stat(f"{root}/{path}")  # noqa: PTH116 - of each file of each scan: no Path
     except OSError:
         return None
-    return Found(path, status.st_size, status.st_mtime_ns) if stat.S_ISREG(status.st_mode) else None
+    return Found(path, status.st_size, mtime_of(status)) if stat.S_ISREG(status.st_mode) else None
+
+
+def mtime_of(status: os.stat_result) -> int:
+    """UTC ns, no farther from 1970 than we reckon with: a file system may hold a year of 2446."""
+    return max(-FARTHEST_NS, min(status.st_mtime_ns, FARTHEST_NS))
 
 
 def scan(
     root: Path, recursive: bool, below: str = "", refused: Callable[[str, OSError], None] = lambda _path, _error: None
 ) -> Iterator[Found]:
-    """Every image file in the folder `below` and, if `recursive`, under it.
+    """Every image file and archive in the folder `below` and, if `recursive`, under it.
 
     Lazily, so that a walk over a large folder can be taken in slices. Folders reached by a symbolic link are passed by:
     they could lead in a circle. Calls `refused` for a folder that cannot be listed; one that is gone is no matter.
@@ -61,13 +81,13 @@ def scan(
     while folders:
         folder = folders.pop()
         try:
-            with os.scandir(root / folder) as entries:
+            with os.scandir(f"{root}/{folder}") as entries:
                 for entry in entries:
                     path = f"{folder}/{entry.name}" if folder else entry.name
                     if entry.is_dir(follow_symlinks=False):
                         if recursive and not is_hidden(entry.name):
                             folders.append(path)
-                    elif is_image_name(entry.name) and (found := look(root, path)):
+                    elif (is_image_name(entry.name) or is_shard_name(entry.name)) and (found := look(root, path)):
                         yield found
         except FileNotFoundError:
             continue
