@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format clean
+.PHONY: help demo test check soak format clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -13,6 +13,9 @@ demo: .venv/edge ## Count real FlowCam images from a watched folder (needs the n
 
 test: .venv/dev ## Run all tests
 	$(BIN)/python -m pytest --numprocesses auto
+
+soak: .venv/dev ## Hours of trying to break the daemon: kills, power cuts, full disks, floods (SEED=1 HOURS=1)
+	$(BIN)/python -m tests.reliability.everything --seed $(or $(SEED),1) --hours $(or $(HOURS),1)
 
 check: .venv/dev ## Format, lint, types and the import contracts
 	$(BIN)/ruff format --check .

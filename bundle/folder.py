@@ -13,7 +13,7 @@ from bundle.ensemble import Ensemble, MemberModel
 from bundle.errors import BadBundle
 from bundle.labels import UNCLASSIFIED, parse_labels
 from bundle.manifest import MANIFEST, Manifest, Member, format_manifest, parse_manifest
-from bundle.preprocess import Prepared, prepare
+from bundle.preprocess import Pixels, Prepared, decode, prepare_grey
 from bundle.vote import NO_LABEL, RULES, Votes
 from bundle.whole import sha256_hex, whole_folder
 
@@ -30,7 +30,15 @@ class Bundle:
 
     def prepare(self, data: bytes) -> Prepared:
         """One image file's bytes as the members' input. Raises BadImage."""
-        return prepare(data, self.manifest.input)
+        return self.prepare_grey(self.decode(data))
+
+    def decode(self, data: bytes) -> Pixels:
+        """One image file's bytes as (H, W) uint8 grey. Raises BadImage."""
+        return decode(data, self.manifest.input.max_image_pixels)
+
+    def prepare_grey(self, grey: Pixels) -> Prepared:
+        """A decoded image, (H, W) uint8, as the members' input."""
+        return prepare_grey(grey, self.manifest.input)
 
     def load(self, threads: int = 1) -> Ensemble:
         """The members, ready to run; each call loads them anew (interpreters are not shared between threads)."""

@@ -75,7 +75,11 @@ class Prepared:
 
 def prepare(data: bytes, spec: InputSpec) -> Prepared:
     """The whole way from a file's bytes to a member's input. Raises BadImage."""
-    grey = decode(data, spec.max_image_pixels)
+    return prepare_grey(decode(data, spec.max_image_pixels), spec)
+
+
+def prepare_grey(grey: Pixels, spec: InputSpec) -> Prepared:
+    """From an image as `decode` gives it, (H, W) uint8, to a member's input."""
     if spec.polarity == "light_on_dark":
         grey = 255 - grey
     background = border_median(grey)

@@ -25,6 +25,18 @@ def parse_width(text: str) -> int:
     return seconds * SECOND_NS
 
 
+def parse_instant(text: str) -> int:
+    """UTC ns of an ISO 8601 date or time; without a zone it is UTC. Raises BadConfig."""
+    try:
+        instant = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise BadConfig(
+            f"'{text}' is not a time; examples: 2026-11-23, 2026-11-23T12:30, 2026-11-23T12:30:05Z"
+        ) from None
+    instant = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant
+    return (instant - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
 def width_text(width_ns: int) -> str:
     """A bin's width as `parse_width` reads it, in the largest unit that is whole: 1h, 90m."""
     seconds = width_ns // SECOND_NS

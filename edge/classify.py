@@ -1,4 +1,4 @@
-"""From files to outcomes: read whole, known by content, prepared, and classified a batch at a time."""
+"""From files to outcomes: read whole, known by content, measured, prepared, and classified a batch at a time."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from bundle.ensemble import Ensemble
 from bundle.errors import BadImage
 from bundle.folder import Bundle
 from bundle.preprocess import Prepared
-from edge.files import Found
-from edge.ledger import UNREADABLE
+from edge.capture import Capture, CaptureTimes
+from edge.files import Found, mtime_of
+from edge.measures import Measures, measure
 from edge.outcome import Again, Counted, Outcome, Rejected, Unread
 from edge.settle import Candidate
+from edge.shards import Shards
 
 
 @dataclass(frozen=True)
@@ -24,36 +26,56 @@ class Ready:
 
     found: Found
     sha256: bytes
+    capture: Capture
+    measures: Measures
     prepared: Prepared
 
 
-def take_in(
-    root: Path, candidate: Candidate, bundle: Bundle, max_image_bytes: int, knows: Callable[[bytes], bool]
-) -> Ready | Again | Rejected | Unread | None:
-    """Reads one file and prepares its image, or says why not. None: not now, the file must be looked at again.
+Taken = Ready | Again | Rejected | Unread
 
-    knows: whether content of this sha-256 was decided before; it is then not decoded.
-    A file that has not settled gets no verdict of its faults: its writer may not be done.
-    """
-    found = candidate.found
-    if found.size > max_image_bytes:
-        detail = f"{found.size} bytes, the limit is {max_image_bytes} (max_image_bytes)"
-        return Unread(found, "too large", detail) if candidate.settled else None
-    try:
-        data = read_whole(root / found.path, found)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        return Unread(found, UNREADABLE, error.strerror or str(error)) if candidate.settled else None
-    if data is None:
-        return None
-    sha256 = hashlib.sha256(data).digest()
-    if knows(sha256):
-        return Again(found, sha256)
-    try:
-        return Ready(found, sha256, bundle.prepare(data))
-    except BadImage as bad:
-        return Rejected(found, sha256, bad.reason, bad.detail) if candidate.settled else None
+
+class Reader:
+    """Reads files of the watched folder, members of its archives too, and prepares their images."""
+
+    def __init__(self, root: Path, bundle: Bundle, times: CaptureTimes, shards: Shards, max_image_bytes: int) -> None:
+        self._root, self._bundle, self._times, self._shards = root, bundle, times, shards
+        self._max_image_bytes = max_image_bytes
+
+    def take_in(self, candidate: Candidate, knows: Callable[[bytes], bool]) -> Taken | None:
+        """Reads one file and prepares its image, or says why not. None: not now, the file must be looked at again.
+
+        knows: whether content of this sha-256 was decided before; it is then not decoded.
+        A file that has not settled gets no verdict of its faults: its writer may not be done. Raises OSError where the
+        file is there and cannot be read, which may pass.
+        """
+        found = candidate.found
+        if found.size > self._max_image_bytes:
+            detail = f"{found.size} bytes, the limit is {self._max_image_bytes} (max_image_bytes)"
+            return Unread(found, "too large", detail) if candidate.settled else None
+        try:
+            data = self.read(found)
+        except FileNotFoundError:
+            return None
+        except BadImage as bad:  # an archive's member whose bytes cannot be had
+            return Unread(found, bad.reason, bad.detail) if candidate.settled else None
+        if data is None:
+            return None
+        sha256 = hashlib.sha256(data).digest()
+        capture = self._times.of(found, data)
+        if knows(sha256):
+            return Again(found, sha256, capture)
+        try:
+            grey = self._bundle.decode(data)
+        except BadImage as bad:
+            return Rejected(found, sha256, capture, bad.reason, bad.detail) if candidate.settled else None
+        return Ready(found, sha256, capture, measure(grey), self._bundle.prepare_grey(grey))
+
+    def read(self, found: Found) -> bytes | None:
+        """The bytes of a file, or of a member of an archive, that is as it was `found`; else None. Raises OSError, BadImage."""
+        try:
+            return read_whole(self._root / found.path, found)
+        except NotADirectoryError:
+            return self._shards.read(found, self._max_image_bytes)
 
 
 def read_whole(file: Path, found: Found) -> bytes | None:
@@ -67,13 +89,21 @@ def read_whole(file: Path, found: Found) -> bytes | None:
                 break
             data += rest
         after = os.fstat(descriptor)
-    if (len(data), after.st_size, after.st_mtime_ns) != (found.size, found.size, found.mtime_ns):
+    if (len(data), after.st_size, mtime_of(after)) != (found.size, found.size, found.mtime_ns):
         return None
     return data
 
 
-def decide(bundle: Bundle, ensemble: Ensemble, taken: Sequence[Ready | Again | Rejected | Unread]) -> list[Outcome]:
-    """The outcomes of a batch, in its order: those that are ready are classified together."""
+def decide(
+    bundle: Bundle,
+    ensemble: Ensemble,
+    taken: Sequence[Taken],
+    judge: Callable[[Measures, Capture, int], str | None] = lambda _measures, _capture, _size: None,
+) -> list[Outcome]:
+    """The outcomes of a batch, in its order: those that are ready are classified together.
+
+    judge: the name of the rule that sets an image of these measures, this capture time and so many bytes aside, if any.
+    """
     ready = [item for item in taken if isinstance(item, Ready)]
     if not ready:
         return [item for item in taken if not isinstance(item, Ready)]
@@ -82,9 +112,8 @@ def decide(bundle: Bundle, ensemble: Ensemble, taken: Sequence[Ready | Again | R
     outcomes: list[Outcome] = []
     for item in taken:
         if isinstance(item, Ready):
-            label, count, score = next(verdicts)
-            prepared = item.prepared
-            outcomes.append(Counted(item.found, item.sha256, prepared.width, prepared.height, label, count, score))
+            aside = judge(item.measures, item.capture, item.found.size)
+            outcomes.append(Counted(item.found, item.sha256, item.capture, item.measures, *next(verdicts), aside=aside))
         else:
             outcomes.append(item)
     return outcomes

@@ -30,20 +30,29 @@ def run(
 
     Either --config, or --watch, --bundle and --ledger; with both, an option replaces the file's setting.
 
-    Stop it with SIGTERM or Ctrl-C: it finishes the batch in hand. Nothing is lost if it is killed instead.
+    Stop it with SIGTERM or Ctrl-C: it finishes the batch in hand; a second one ends it at once. Nothing is lost by that,
+    nor by killing it.
     """
     import os
     import signal
     from threading import Event
+
+    stop = Event()
+
+    def hear(signal_number: int, _frame: object) -> None:
+        if stop.is_set():
+            signal.signal(signal_number, signal.SIG_DFL)
+            os.kill(os.getpid(), signal_number)
+        stop.set()
+
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, hear)  # before anything slow is loaded
 
     from edge.config import config_from
     from edge.daemon import run as count
     from edge.notify import log_to_stderr, notifier_from
 
     settings = config_from(config, watch=watch, bundle=bundle, ledger=ledger, out=out)
-    stop = Event()
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signal_number, lambda *_: stop.set())
     log_to_stderr()
     count(settings, stop.is_set, notifier_from(os.environ, os.getpid()))
 
@@ -146,7 +155,7 @@ def report(
     """
     from edge.bins import parse_width
     from edge.counts import read_counts
-    from edge.ledger import open_ledger_readonly
+    from edge.ledgerfile import open_ledger_readonly
     from edge.report import FORMATS, report_table
     from edge.screen import show
 
@@ -157,6 +166,101 @@ def report(
         show(report_table(counts))
     else:
         put(FORMATS[form](counts), out)
+
+
+@app.command(name="catch-up")
+def catch_up(
+    ledger: Annotated[Path, typer.Option(metavar="FILE", help="The ledger that `planktow-edge run` keeps.")],
+    since: Annotated[
+        str | None,
+        typer.Option("--from", metavar="TIME", help="Images captured then or later (UTC, 2026-11-23T12:00)."),
+    ] = None,
+    until: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Images captured before then.")] = None,
+) -> None:
+    """Takes up images that the policy for overload left out.
+
+    The daemon does it when nothing else waits, or after its next start: live images go first.
+    """
+    import time
+    from contextlib import closing
+
+    from edge.bins import parse_instant
+    from edge.catchup import Request, ask
+    from edge.ledgerfile import open_ledger_readonly
+
+    request = Request(parse_instant(since) if since else None, parse_instant(until) if until else None)
+    with closing(open_ledger_readonly(ledger)) as connection:
+        (count,) = connection.execute(
+            "SELECT COUNT(*) FROM sighting WHERE dropped IS NOT NULL"
+            " AND (?1 IS NULL OR capture_ns >= ?1) AND (?2 IS NULL OR capture_ns < ?2)",
+            (request.from_ns, request.to_ns),
+        ).fetchone()
+    if count:
+        ask(ledger, request, time.time_ns())
+    print(f"{count} dropped images {'are taken up when nothing else waits' if count else 'to take up'}")
+
+
+@app.command()
+def backup(
+    ledger: Annotated[Path, typer.Option(metavar="FILE", help="The ledger that `planktow-edge run` keeps.")],
+    folder: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where to.", show_default="`backups` beside the ledger")
+    ] = None,
+    keep: Annotated[int, typer.Option(min=1, help="So many of the newest stay there.")] = 7,
+) -> None:
+    """Copies the ledger, also while the daemon writes it, and checks the copy."""
+    import time
+
+    from edge.backup import back_up
+
+    print(back_up(ledger, folder or ledger.parent / "backups", keep, time.time_ns()))
+
+
+@app.command()
+def retention(
+    config: Annotated[Path, typer.Option(metavar="FILE", help="The edge.toml of the daemon.")],
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would go; only the daemon deletes, and only where enabled.")
+    ] = False,
+) -> None:
+    """What retention would delete from the watched folder now, and what it keeps, and why."""
+    import shutil
+    import time
+    from contextlib import closing
+
+    from edge.config import read_config
+    from edge.forecast import forecast, forecast_table
+    from edge.ledgerfile import open_ledger_readonly
+    from edge.screen import show
+    from edge.watch import check_folder
+
+    if not dry_run:
+        raise BadConfig("only the daemon deletes; add --dry-run to see what it would delete")
+    settings = read_config(config)
+    check_folder(settings.watch)
+    with closing(open_ledger_readonly(settings.ledger)) as connection:
+        free_bytes = shutil.disk_usage(settings.watch).free
+        show(forecast_table(forecast(connection, settings.retention, time.time_ns(), free_bytes)))
+
+
+@app.command()
+def repair(
+    ledger: Annotated[Path, typer.Option(metavar="FILE", help="The ledger that is damaged. Stop the daemon first.")],
+    folder: Annotated[
+        Path | None,
+        typer.Option("--backups", metavar="DIR", help="Where its backups are.", show_default="`backups` beside it"),
+    ] = None,
+) -> None:
+    """Sets a damaged ledger aside and puts the newest sound backup in its place; a sound one is left as it is.
+
+    The daemon then counts every image that the backup does not know and that still lies in the folder.
+    """
+    import time
+
+    from edge.repair import repair as mend
+
+    for line in mend(ledger, folder or ledger.parent / "backups", time.time_ns()).lines:
+        print(line)
 
 
 @app.command()

@@ -8,11 +8,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import typing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bundle.errors import BadConfig
 from bundle.settings import read_settings
+from edge.backup import BackupSettings
+from edge.capture import TimeSettings
+from edge.overload import OverloadSettings
+from edge.quality import QualitySettings
+from edge.rejects import RejectSettings
+from edge.retention import RetentionSettings
 from edge.setting import about, check_ranges
 
 
@@ -51,10 +59,37 @@ class EdgeConfig:
         default=30.0,
         metadata=about(
             "seconds",
-            "How often the whole folder is walked, for what notifications missed. On a network mount, which sends\n"
-            "none, this is how late an image is seen.",
+            "How often the whole folder is walked, for what notifications missed. A folder so large that this would\n"
+            "take a tenth of the time is walked more seldom.",
             least=0.1,
             most=86400,
+        ),
+    )
+    poll_seconds: float = field(
+        default=5.0,
+        metadata=about(
+            "seconds",
+            "The same for a mount that sends no notifications (NFS, SMB and the like, which we recognise). Give\n"
+            "rescan_seconds the same where such a mount is not recognised: a camera that is mounted like a USB stick.",
+            least=0.1,
+            most=86400,
+        ),
+    )
+    retry_seconds: float = field(
+        default=60.0,
+        metadata=about(
+            "seconds",
+            "A file that cannot be read (permission, I/O error) is tried again after 1, 2, 4 … seconds, for so long;\n"
+            "then it is rejected as unreadable, and tried again with each rescan.",
+            least=0,
+            most=86400,
+        ),
+    )
+    count_sightings: bool = field(
+        default=False,
+        metadata=about(
+            "true or false",
+            "Whether the same bytes, seen again under another name, count again. false: an image counts once.",
         ),
     )
     publish_seconds: float = field(
@@ -74,9 +109,33 @@ class EdgeConfig:
     threads: int = field(
         default=0, metadata=about("threads", "For the classifier; 0: one per processor core.", least=0, most=256)
     )
+    time: TimeSettings = field(
+        default_factory=TimeSettings, metadata=about("table", "When an image was taken: its capture time.")
+    )
+    overload: OverloadSettings = field(
+        default_factory=OverloadSettings, metadata=about("table", "When more comes in than can be classified.")
+    )
+    quality: QualitySettings = field(
+        default_factory=QualitySettings,
+        metadata=about("table", "Rules that set images aside; their verdicts are kept (docs/operations.md)."),
+    )
+    rejects: RejectSettings = field(
+        default_factory=RejectSettings, metadata=about("table", "What becomes of files that cannot be counted.")
+    )
+    retention: RetentionSettings = field(
+        default_factory=RetentionSettings, metadata=about("table", "Deleting counted images to make room.")
+    )
+    backup: BackupSettings = field(
+        default_factory=BackupSettings, metadata=about("table", "Copies of the ledger, made while counting goes on.")
+    )
 
     def __post_init__(self) -> None:
         check_ranges(self)
+
+    @property
+    def rejects_folder(self) -> Path:
+        """Where rejected files go, if anywhere."""
+        return Path(self.rejects.folder)
 
 
 def read_config(file: Path) -> EdgeConfig:
@@ -89,6 +148,8 @@ def read_config(file: Path) -> EdgeConfig:
         bundle=base / config.bundle,
         ledger=base / config.ledger,
         out=base / config.out,
+        quality=config.quality.from_folder(base),
+        rejects=dataclasses.replace(config.rejects, folder=str(base / config.rejects.folder)),
     )
 
 
@@ -114,11 +175,31 @@ def config_from(
 
 def format_config(config: EdgeConfig) -> str:
     """A commented TOML file that reads back as `config`."""
-    blocks = ["# The settings of `planktow-edge run`. Relative paths start at this file's folder."]
-    for setting in dataclasses.fields(config):
+    head = "# The settings of `planktow-edge run`. Relative paths start at this file's folder."
+    return "\n\n".join([head, *_blocks(config, "")]) + "\n"
+
+
+def _blocks(settings: Any, table: str) -> list[str]:
+    """The settings of one table, plain ones first as TOML wants it, then the tables in it."""
+    plain: list[str] = []
+    tables: list[str] = []
+    hints = typing.get_type_hints(type(settings))
+    for setting in dataclasses.fields(settings):
+        value = getattr(settings, setting.name)
+        name = f"{table}.{setting.name}" if table else setting.name
         comment = "\n".join(f"# {line}" for line in str(setting.metadata["text"]).splitlines())
-        value = getattr(config, setting.name)
-        # A JSON string is a TOML basic string, JSON's numbers and booleans are TOML's.
-        spelled = json.dumps(str(value) if isinstance(value, Path) else value, ensure_ascii=False)
-        blocks.append(f"{comment}\n# Unit: {setting.metadata['unit']}.\n{setting.name} = {spelled}")
-    return "\n\n".join(blocks) + "\n"
+        if dataclasses.is_dataclass(value):
+            tables += [f"{comment}\n[{name}]", *_blocks(value, name)]
+        elif any(dataclasses.is_dataclass(item) for item in typing.get_args(hints[setting.name])):
+            # None of them is not spelled `= []`: a table added below by hand would then be a second definition.
+            for each in value or ():
+                tables += [f"{comment}\n[[{name}]]", *_blocks(each, name)]
+        elif value is not None:
+            plain.append(f"{comment}\n# Unit: {setting.metadata['unit']}.\n{setting.name} = {_spelled(value)}")
+    return plain + tables
+
+
+def _spelled(value: object) -> str:
+    """A value as TOML: a JSON string is a TOML basic string, JSON's numbers, booleans and arrays are TOML's."""
+    plain = str(value) if isinstance(value, Path) else value
+    return json.dumps(plain, ensure_ascii=False).replace("\x7f", "\\u007f")  # JSON lets this one pass, TOML does not

@@ -14,28 +14,37 @@ from dataclasses import dataclass
 
 from bundle.labels import UNCLASSIFIED
 from bundle.vote import NO_LABEL
-from edge.bins import bin_start
+from edge.bins import SECOND_NS, bin_start
+from edge.raising import Raising
 
 Verdict = tuple[int, int, int, int]  # capture time (UTC ns), bundle id, class index or NO_LABEL, number of such images
 
 
 @dataclass(frozen=True)
 class Accounting:
-    """Where every image went: seen = counted + rejected + waiting. A duplicate is a file whose content was seen before."""
+    """Where every image went: seen = counted + rejected + waiting + dropped.
+
+    Rejected are also those with a verdict that a rule of quality control sets aside. Dropped were left out by the policy
+    for overload. A duplicate is a file whose content was seen before.
+    """
 
     seen: int
     counted: int
     rejected: int
     waiting: int
+    dropped: int
     duplicates: int
 
     @property
     def adds_up(self) -> bool:
         """False would be a fault of ours, never of the data."""
-        return self.seen == self.counted + self.rejected + self.waiting
+        return self.seen == self.counted + self.rejected + self.waiting + self.dropped
 
     def __str__(self) -> str:
-        return f"seen {self.seen} = counted {self.counted} + rejected {self.rejected} + waiting {self.waiting}"
+        return (
+            f"seen {self.seen} = counted {self.counted} + rejected {self.rejected} + waiting {self.waiting}"
+            f" + dropped {self.dropped}"
+        )
 
 
 @dataclass(frozen=True)
@@ -60,13 +69,19 @@ class Bin:
     """The counts of one time bin [start, end).
 
     `counts` holds every label of the bundles at work in it: a zero there means looked for and not found. A bin in which
-    nothing was classified does not exist: no observation is not a count of zero.
+    nothing was classified has no counts: no observation is not a count of zero; it exists only where images were dropped.
     """
 
     start_ns: int
     end_ns: int
     counts: Mapping[str, int]
     bundles: tuple[LedgerBundle, ...]
+    dropped: int = 0  # images captured in this bin that were left out
+
+    @property
+    def raising(self) -> Raising:
+        """How the counts are raised for the images left out."""
+        return Raising(sum(self.counts.values()), self.dropped)
 
 
 @dataclass(frozen=True)
@@ -81,10 +96,14 @@ class Counts:
 
 
 def count_verdicts(
-    verdicts: Iterable[Verdict], bundles: Iterable[LedgerBundle], width_ns: int | None
+    verdicts: Iterable[Verdict],
+    bundles: Iterable[LedgerBundle],
+    width_ns: int | None,
+    dropped: Iterable[tuple[int, int]] = (),
 ) -> tuple[tuple[tuple[LedgerBundle, Mapping[str, int]], ...], tuple[Bin, ...]]:
     """Counts per bundle and per bin; with `width_ns` None there are no bins.
 
+    dropped: capture time (UTC ns), number of images left out.
     A bundle without a verdict has its zeros in the first and no part in the bins.
     """
     by_id = {bundle.id: bundle for bundle in bundles}
@@ -97,10 +116,14 @@ def count_verdicts(
     by_bundle = tuple((bundle, _named(whole, (bundle,))) for bundle in by_id.values())
     if width_ns is None:
         return by_bundle, ()
+    left_out: Counter[int] = Counter()
+    for capture_ns, images in dropped:
+        left_out[bin_start(capture_ns, width_ns)] += images
     bins = []
-    for start_ns in sorted(per_bin):
-        here = _bundles_in(per_bin[start_ns], by_id)
-        bins.append(Bin(start_ns, start_ns + width_ns, _named(per_bin[start_ns], here), here))
+    for start_ns in sorted(per_bin.keys() | left_out.keys()):
+        here = _bundles_in(per_bin[start_ns], by_id) if start_ns in per_bin else ()
+        counts = _named(per_bin[start_ns], here) if here else {}
+        bins.append(Bin(start_ns, start_ns + width_ns, counts, here, left_out[start_ns]))
     return by_bundle, tuple(bins)
 
 
@@ -115,14 +138,23 @@ def add_up(shares: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return total
 
 
-def read_counts(connection: sqlite3.Connection, width_ns: int | None = None) -> Counts:
+def read_counts(
+    connection: sqlite3.Connection,
+    width_ns: int | None = None,
+    from_ns: int | None = None,
+    to_ns: int | None = None,
+) -> Counts:
     """The counts of one moment of the ledger, binned by capture time when `width_ns` is given.
 
+    Only of images captured in [from_ns, to_ns), UTC ns; None: no bound. A bin that reaches over a bound holds what lies
+    inside. Accounting and rejects are of the whole ledger all the same: files that were never read have no capture time.
     A daemon that writes meanwhile neither waits nor disturbs.
     """
     with _one_moment(connection):
         accounting = Accounting(
-            *connection.execute("SELECT seen, counted, rejected, waiting, duplicates FROM accounting").fetchone()
+            *connection.execute(
+                "SELECT seen, counted, rejected, waiting, dropped, duplicates FROM accounting"
+            ).fetchone()
         )
         rejects = dict(connection.execute(_REJECTS).fetchall())
         bundles = [
@@ -131,21 +163,40 @@ def read_counts(connection: sqlite3.Connection, width_ns: int | None = None) -> 
                 "SELECT id, name, digest, labels FROM bundle ORDER BY id"
             )
         ]
-        verdicts = connection.execute(_VERDICTS if width_ns else _TOTALS)
-        by_bundle, bins = count_verdicts(verdicts, bundles, width_ns)
+        verdicts = _verdicts(connection, width_ns, from_ns, to_ns)
+        dropped = _between(connection, _DROPPED, "capture_ns", from_ns, to_ns) if width_ns else ()
+        by_bundle, bins = count_verdicts(verdicts, bundles, width_ns, dropped)
     return Counts(accounting, rejects, add_up(counts for _, counts in by_bundle), by_bundle, bins)
 
 
-# An image with unreadable bytes has no content to be known by: its reason then stands with the sighting.
-_REJECTS = """
-    SELECT reason, COUNT(*) AS images FROM (
-        SELECT reason FROM image WHERE reason IS NOT NULL
-        UNION ALL
-        SELECT reason FROM sighting WHERE reason IS NOT NULL AND image_id IS NULL
-    ) GROUP BY reason ORDER BY images DESC, reason
-"""
-_VERDICTS = "SELECT image.capture_ns, bundle_id, label, 1 FROM verdict JOIN image ON image.id = verdict.image_id"
-_TOTALS = "SELECT 0, bundle_id, label, COUNT(*) FROM verdict GROUP BY bundle_id, label"
+HOUR_NS = 3600 * SECOND_NS
+_REJECTS = "SELECT reason, images FROM refusal WHERE images > 0 ORDER BY images DESC, reason"
+_VERDICTS = "SELECT capture_ns, bundle_id, label, 1 FROM verdict JOIN image ON image.id = image_id WHERE aside IS NULL"
+_HOURLY = "SELECT hour_ns, bundle_id, label, images FROM hourly WHERE images > 0"
+_TOTALS = "SELECT 0, bundle_id, label, images FROM total WHERE images > 0"
+_DROPPED = "SELECT capture_ns, 1 FROM sighting WHERE dropped IS NOT NULL"
+
+
+def _verdicts(
+    connection: sqlite3.Connection, width_ns: int | None, from_ns: int | None, to_ns: int | None
+) -> Iterable[Verdict]:
+    """From the smallest table that can tell: a row for each image only where hours are cut."""
+    if width_ns is None and from_ns is None and to_ns is None:
+        return connection.execute(_TOTALS)
+    cuts = (cut for cut in (width_ns, from_ns, to_ns) if cut is not None)
+    if all(cut % HOUR_NS == 0 for cut in cuts):
+        return _between(connection, _HOURLY, "hour_ns", from_ns, to_ns)
+    return _between(connection, _VERDICTS, "capture_ns", from_ns, to_ns)
+
+
+def _between(
+    connection: sqlite3.Connection, query: str, column: str, from_ns: int | None, to_ns: int | None
+) -> sqlite3.Cursor:
+    """The rows of `query` with `column` in [from_ns, to_ns). Where there is no bound, none is asked for: the index of
+    the times would otherwise be walked for all rows, which takes longer than the table itself."""
+    bounds = [(f" AND {column} >= ?", from_ns), (f" AND {column} < ?", to_ns)]
+    given = [(condition, bound) for condition, bound in bounds if bound is not None]
+    return connection.execute(query + "".join(condition for condition, _ in given), [bound for _, bound in given])
 
 
 def _named(tally: Counter[tuple[int, int]], bundles: Iterable[LedgerBundle]) -> dict[str, int]:

@@ -1,82 +1,45 @@
-"""The ledger: the SQLite file that knows every image, where it was seen and what was decided.
-
-The images are the log and the ledger is the state: a commit that a power cut takes back is made again at the next start,
-by scanning. So WAL mode with synchronous=NORMAL, which loses no consistency but may lose the last commits, is enough.
-"""
+"""The ledger's writer: what is known of every file and image, kept in one SQLite file; one transaction a batch."""
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import json
 import os
+import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
-from bundle.errors import BadConfig
 from bundle.folder import Bundle
 from edge.files import Found
-from edge.migrations import APPLICATION_ID, MIGRATIONS, migrate, schema_version, transaction
+from edge.ledgerfile import lock_ledger as _lock  # noqa: F401
+from edge.ledgerfile import open_ledger_readonly as open_ledger_readonly
+from edge.ledgerfile import open_writer
+from edge.migrations import WAITING, transaction
 from edge.outcome import Again, Counted, Outcome, Rejected, Unread
-
-BUSY_MILLISECONDS = 10_000  # how long a reader's lock may hold us up; readers of a WAL ledger take none for longer
 
 VANISHED, UNREADABLE = "vanished", "unreadable"
 RETRIED = (VANISHED, UNREADABLE)  # reasons of a sighting that stand only until the file can be read after all
 TORN = ("truncated", "empty")  # reasons of an image that a writer, cut short or slow, may yet complete
 
 
-def open_ledger(path: Path) -> Ledger:
+def open_ledger(path: Path, count_sightings: bool = False, errands: bool = False) -> Ledger:
     """The ledger for its one writer, made or brought to this version's schema where needed.
 
+    count_sightings: content that is seen again counts again; errands: rejected files are noted for `rejects` to fetch.
     Raises BadConfig when the folder is missing, the file is no ledger, it is of a newer version, or another daemon has it.
     """
-    if not path.parent.is_dir():
-        # Not made by us: a disk that failed to mount would have its ledger begun anew on the system's disk.
-        raise BadConfig(f"{path.parent}: no such folder for the ledger; create it, or mount its disk")
-    lock = _lock(path)
-    try:
-        connection = _connect(path, "rwc")
-        try:
-            _check(connection, path, writer=True)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-            migrate(connection)
-        except BaseException:
-            connection.close()
-            raise
-    except BaseException:
-        lock.close()
-        raise
-    return Ledger(connection, lock)
-
-
-def open_ledger_readonly(path: Path) -> sqlite3.Connection:
-    """The ledger for a reader: a connection in autocommit mode that cannot write. Close it.
-
-    Raises BadConfig when the file is missing, is no ledger or is of a newer version.
-    """
-    if not path.is_file():
-        raise BadConfig(f"{path}: no such ledger; give the file that `planktow-edge run` writes")
-    # Of a ledger that nobody has open, SQLite would make the WAL's files anew; a reader who may not write there reads
-    # it as the unchanging file that it then is.
-    still = not path.with_name(path.name + "-wal").exists() and not os.access(path.parent, os.W_OK)
-    connection = _connect(path, "ro&immutable=1" if still else "ro")
-    try:
-        _check(connection, path, writer=False)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+    return Ledger(*open_writer(path), count_sightings, errands)
 
 
 class Ledger:
-    """The writer's side; a context manager. One thread."""
+    """The writer's side; a context manager. One thread. `connection` is for our own modules that write to it too."""
 
-    def __init__(self, connection: sqlite3.Connection, lock: BinaryIO) -> None:
-        self._connection, self._lock = connection, lock
+    def __init__(self, connection: sqlite3.Connection, lock: BinaryIO, count_sightings: bool, errands: bool) -> None:
+        self.connection, self._lock = connection, lock
+        self._count_sightings, self._errands = count_sightings, errands
 
     def __enter__(self) -> Ledger:
         return self
@@ -85,18 +48,24 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        """Lets go of the file; another may then write it."""
-        self._connection.close()
+        """Lets go of the file; another may then write it. Twice is once."""
+        # A full disk: the log stays, and the next start reads it. A programming error: it is closed already.
+        with contextlib.suppress(sqlite3.OperationalError, sqlite3.ProgrammingError):
+            self.connection.execute("PRAGMA busy_timeout = 1000")  # a reader's long look must not hold up the stop
+            self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")  # or a reader would leave a log that looks torn
+        self.connection.close()
         self._lock.close()
 
     def bundle_id(self, bundle: Bundle, now_ns: int) -> int:
         """The ledger's number for this bundle, given to it now if it is new here."""
-        with transaction(self._connection):
-            self._connection.execute(
+        with transaction(self.connection):
+            self.connection.execute(
                 "INSERT INTO bundle (digest, name, labels, opened_ns) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
                 (bundle.digest, bundle.manifest.name, json.dumps(bundle.labels, ensure_ascii=False), now_ns),
             )
             return self._value("SELECT id FROM bundle WHERE digest = ?", bundle.digest)
+
+    # --- what was found
 
     def note(self, found: Sequence[Found], now_ns: int) -> list[Found]:
         """Records new files as waiting and returns those that want reading; files done with are passed by.
@@ -104,29 +73,30 @@ class Ledger:
         A file that grew while it waited is still one waiting file. One that had vanished, and is back as it was, waits.
         """
         wanted = []
-        with transaction(self._connection):
+        with transaction(self.connection):
             for file in found:
-                key = (_stored(file.path), file.size, file.mtime_ns)
-                row = self._connection.execute(
-                    "SELECT id, image_id, reason FROM sighting WHERE path = ? AND size = ? AND mtime_ns = ?", key
+                key = (stored(file.path), file.size, file.mtime_ns)
+                row = self.connection.execute(
+                    "SELECT id, image_id, reason, dropped FROM sighting WHERE path = ? AND size = ? AND mtime_ns = ?",
+                    key,
                 ).fetchone()
                 if row is None:
-                    waiting = self._connection.execute(
-                        f"UPDATE sighting SET size = ?, mtime_ns = ? WHERE path = ? AND {_WAITING}",
+                    waiting = self.connection.execute(
+                        f"UPDATE sighting SET size = ?, mtime_ns = ? WHERE path = ? AND {WAITING}",
                         (file.size, file.mtime_ns, key[0]),
                     )
                     if waiting.rowcount == 0:
-                        self._connection.execute(
+                        self.connection.execute(
                             "INSERT INTO sighting (path, size, mtime_ns, found_ns) VALUES (?, ?, ?, ?)", (*key, now_ns)
                         )
                     wanted.append(file)
                 else:
-                    sighting_id, image_id, reason = row
+                    sighting_id, image_id, reason, dropped = row
                     if reason == VANISHED:
-                        self._connection.execute(
+                        self.connection.execute(
                             "UPDATE sighting SET reason = NULL, detail = NULL WHERE id = ?", (sighting_id,)
                         )
-                    if image_id is None and (reason is None or reason in RETRIED):
+                    if image_id is None and dropped is None and (reason is None or reason in RETRIED):
                         wanted.append(file)
         return wanted
 
@@ -137,22 +107,97 @@ class Ledger:
         seen half-way, with another size than it has in the end; nothing but the notification tells that the two are one.
         """
         renamed = []
-        waits = f"SELECT EXISTS (SELECT 1 FROM sighting WHERE path = ? AND {_WAITING})"
-        with transaction(self._connection):
-            for old, new in ((_stored(old), _stored(new)) for old, new in moves):
+        waits = f"SELECT EXISTS (SELECT 1 FROM sighting WHERE path = ? AND {WAITING})"
+        with transaction(self.connection):
+            for old, new in ((stored(old), stored(new)) for old, new in moves):
                 if old.endswith("/"):
-                    paths = [path for path in self.waiting_paths() if path.startswith(old)]
+                    below = f"SELECT path FROM sighting WHERE path > ? AND path < ? AND {WAITING}"
+                    after = old[:-1] + "0"  # the letter after the slash
+                    paths = [path for (path,) in self.connection.execute(below, (old, after)).fetchall()]
                 else:
                     paths = [old] if self._value(waits, old) else []
                 for path in paths:
                     target = new + path[len(old) :]
                     if not self._value(waits, target):
-                        self._connection.execute(
-                            f"UPDATE OR IGNORE sighting SET path = ? WHERE path = ? AND {_WAITING}", (target, path)
+                        self.connection.execute(
+                            f"UPDATE OR IGNORE sighting SET path = ? WHERE path = ? AND {WAITING}", (target, path)
                         )
-                    self._connection.execute(f"DELETE FROM sighting WHERE path = ? AND {_WAITING}", (path,))
+                    self.connection.execute(f"DELETE FROM sighting WHERE path = ? AND {WAITING}", (path,))
                     renamed.append(path)
         return renamed
+
+    def waiting(self, limit: int, beyond: int = 0, newest_first: bool = False) -> list[tuple[int, Found]]:
+        """Files not yet decided on, (number, file as it was found), in the order of finding, beyond a number seen before.
+
+        With `newest_first` in the opposite order; beyond 0 is the end from which the order begins.
+        """
+        order, side = ("DESC", "<") if newest_first else ("ASC", ">")
+        rows = self.connection.execute(
+            f"SELECT id, path, size, mtime_ns FROM sighting WHERE {WAITING} AND (? = 0 OR id {side} ?)"
+            f" ORDER BY id {order} LIMIT ?",
+            (beyond, beyond, limit),
+        )
+        return [(number, Found(path, size, mtime_ns)) for number, path, size, mtime_ns in rows]
+
+    def waiting_count(self) -> int:
+        """How many files are not yet decided on; costs nothing."""
+        return self._value("SELECT waiting FROM account")
+
+    def vanish(self, paths: Sequence[str]) -> int:
+        """Waiting files that are there no more. Returns how many are lost: those that turned up nowhere else.
+
+        Renaming keeps size and mtime: a sighting that has both under another name, and was noted later, is where the
+        file went. One sighting for one file: on a disk that keeps whole seconds, many of one size share their mtime.
+        """
+        lost = 0
+        missing, taken = set(map(stored, paths)), set[int]()
+        with transaction(self.connection):
+            for path in missing:
+                for sighting_id, size, mtime_ns, found_ns in self.connection.execute(
+                    f"SELECT id, size, mtime_ns, found_ns FROM sighting WHERE path = ? AND {WAITING}", (path,)
+                ).fetchall():
+                    others = self.connection.execute(
+                        "SELECT id, path FROM sighting WHERE mtime_ns = ? AND size = ? AND found_ns > ? AND id <> ?"
+                        " AND reason IS NOT ? ORDER BY id",
+                        (mtime_ns, size, found_ns, sighting_id, VANISHED),
+                    )
+                    moved = next((other for other, name in others if other not in taken and name not in missing), None)
+                    if moved is not None:
+                        taken.add(moved)
+                        self.connection.execute("DELETE FROM sighting WHERE id = ?", (sighting_id,))
+                    else:
+                        self.connection.execute(
+                            "UPDATE sighting SET reason = ?, detail = ? WHERE id = ?",
+                            (VANISHED, "the file was gone before it was read", sighting_id),
+                        )
+                        lost += 1
+        return lost
+
+    # --- archives
+
+    def knows_shard(self, shard: Found) -> bool:
+        """Whether all members of this archive, as it is now, have been noted, or it was rejected."""
+        key = (stored(shard.path), shard.size, shard.mtime_ns)
+        return bool(
+            self._value("SELECT EXISTS (SELECT 1 FROM shard WHERE path = ? AND size = ? AND mtime_ns = ?)", *key)
+        ) or bool(
+            self._value(
+                "SELECT EXISTS (SELECT 1 FROM sighting WHERE path = ? AND size = ? AND mtime_ns = ? AND reason IS NOT NULL)",
+                *key,
+            )
+        )
+
+    def shard_listed(self, shard: Found, members: int, now_ns: int) -> None:
+        """All members of this archive stand as sightings; a fault it had while it was being written is forgotten."""
+        path = stored(shard.path)
+        with transaction(self.connection):
+            self.connection.execute("DELETE FROM sighting WHERE path = ? AND image_id IS NULL", (path,))
+            self.connection.execute(
+                "INSERT OR REPLACE INTO shard VALUES (?, ?, ?, ?, ?)",
+                (path, shard.size, shard.mtime_ns, members, now_ns),
+            )
+
+    # --- what was decided
 
     def knows(self, sha256: bytes) -> bool:
         """Whether an image with this content has been counted or rejected before."""
@@ -164,7 +209,7 @@ class Ledger:
         No news are a file that is still unreadable and content that was known.
         """
         news = []
-        with transaction(self._connection):
+        with transaction(self.connection):
             for outcome in outcomes:
                 if isinstance(outcome, Unread):
                     fresh = self._sight(outcome.found, None, outcome.reason, outcome.detail, now_ns)
@@ -174,84 +219,115 @@ class Ledger:
                         continue  # it goes on waiting, and the next scan brings it back
                     self._sight(outcome.found, image_id, None, None, now_ns)
                     self._supersede_torn(outcome.found, image_id)
+                if self._errands and not isinstance(outcome, Counted):
+                    self._send(outcome.found)
                 if fresh:
                     news.append(outcome)
         return news
 
-    def waiting_paths(self) -> list[str]:
-        """The files that were found and not yet decided on."""
-        return [path for (path,) in self._connection.execute(f"SELECT path FROM sighting WHERE {_WAITING}")]
-
-    def vanish(self, paths: Sequence[str]) -> int:
-        """Waiting files that are there no more. Returns how many are lost: those that turned up nowhere else.
-
-        Renaming keeps size and mtime: a sighting that has both under another name is where the file went.
-        """
-        lost = 0
-        with transaction(self._connection):
-            for path in paths:
-                for sighting_id, size, mtime_ns in self._connection.execute(
-                    f"SELECT id, size, mtime_ns FROM sighting WHERE path = ? AND {_WAITING}", (path,)
-                ).fetchall():
-                    moved = self._value(
-                        "SELECT EXISTS (SELECT 1 FROM sighting WHERE mtime_ns = ? AND size = ? AND id <> ?)",
-                        mtime_ns,
-                        size,
-                        sighting_id,
-                    )
-                    if moved:
-                        self._connection.execute("DELETE FROM sighting WHERE id = ?", (sighting_id,))
-                    else:
-                        self._connection.execute(
-                            "UPDATE sighting SET reason = ?, detail = ? WHERE id = ?",
-                            (VANISHED, "the file was gone before it was read", sighting_id),
-                        )
-                        lost += 1
-        return lost
-
     def _image(self, outcome: Counted | Rejected | Again, bundle_id: int, now_ns: int) -> tuple[int | None, bool]:
         """The image's number, and whether it is new; no number for an Again whose image was superseded meanwhile."""
-        known = self._connection.execute("SELECT id FROM image WHERE sha256 = ?", (outcome.sha256,)).fetchone()
+        known = self.connection.execute(
+            "SELECT id, copy FROM image WHERE sha256 = ? ORDER BY copy DESC LIMIT 1", (outcome.sha256,)
+        ).fetchone()
         if known is not None:
+            if self._count_sightings:
+                return self._another(outcome, int(known[0]), int(known[1]) + 1, now_ns)
             return int(known[0]), False
         if isinstance(outcome, Again):
             return None, False
-        width, height, reason, detail = (
-            (outcome.width, outcome.height, None, None)
-            if isinstance(outcome, Counted)
-            else (None, None, outcome.reason, outcome.detail)
-        )
-        found = outcome.found
-        cursor = self._connection.execute(
-            "INSERT INTO image (sha256, bytes, width, height, capture_ns, reason, detail) VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (outcome.sha256, found.size, width, height, found.mtime_ns, reason, detail),
+        found, capture = outcome.found, outcome.capture
+        if isinstance(outcome, Rejected):
+            cursor = self.connection.execute(
+                "INSERT INTO image (sha256, bytes, capture_ns, time_source, reason, detail) VALUES (?, ?, ?, ?, ?, ?)",
+                (outcome.sha256, found.size, capture.ns, capture.source, outcome.reason, outcome.detail),
+            )
+            return int(cursor.lastrowid or 0), True
+        measures = outcome.measures
+        cursor = self.connection.execute(
+            "INSERT INTO image (sha256, bytes, width, height, capture_ns, time_source, sharpness, dark_share,"
+            " bright_share, ink_share, mean_grey, aside) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                outcome.sha256,
+                found.size,
+                measures.width,
+                measures.height,
+                capture.ns,
+                capture.source,
+                measures.sharpness,
+                measures.dark_share,
+                measures.bright_share,
+                measures.ink_share,
+                measures.mean_grey,
+                outcome.aside,
+            ),
         )
         image_id = int(cursor.lastrowid or 0)
-        if isinstance(outcome, Counted):
-            self._connection.execute(
-                "INSERT INTO verdict (image_id, bundle_id, label, votes, score, classified_ns) VALUES (?, ?, ?, ?, ?, ?)",
-                (image_id, bundle_id, outcome.label, outcome.votes, outcome.score, now_ns),
-            )
+        self.connection.execute(
+            "INSERT INTO verdict (image_id, bundle_id, label, votes, score, classified_ns) VALUES (?, ?, ?, ?, ?, ?)",
+            (image_id, bundle_id, outcome.label, outcome.votes, outcome.score, now_ns),
+        )
         return image_id, True
+
+    def _another(
+        self, outcome: Counted | Rejected | Again, image_id: int, copy: int, now_ns: int
+    ) -> tuple[int | None, bool]:
+        """The same content once more, where each sighting counts: with the verdict it had, and its own capture time."""
+        found = outcome.found
+        here = self.connection.execute(
+            "SELECT image_id FROM sighting WHERE path = ? AND size = ? AND mtime_ns = ? AND image_id IS NOT NULL",
+            (stored(found.path), found.size, found.mtime_ns),
+        ).fetchone()
+        if here is not None:  # this very sighting was counted before
+            return int(here[0]), False
+        cursor = self.connection.execute(
+            "INSERT INTO image (sha256, copy, bytes, width, height, capture_ns, time_source, sharpness, dark_share,"
+            " bright_share, ink_share, mean_grey, aside, reason, detail) SELECT sha256, ?, bytes, width, height, ?, ?,"
+            " sharpness, dark_share, bright_share, ink_share, mean_grey, aside, reason, detail FROM image WHERE id = ?",
+            (copy, outcome.capture.ns, outcome.capture.source, image_id),
+        )
+        another = int(cursor.lastrowid or 0)
+        self.connection.execute(
+            "INSERT INTO verdict SELECT ?, bundle_id, label, votes, score, ? FROM verdict WHERE image_id = ?",
+            (another, now_ns, image_id),
+        )
+        return another, True
 
     def _sight(self, found: Found, image_id: int | None, reason: str | None, detail: str | None, now_ns: int) -> bool:
         """Decides the sighting; False where that changes nothing."""
-        path = _stored(found.path)
-        changed = self._connection.execute(
+        path = stored(found.path)
+        changed = self.connection.execute(
             "INSERT INTO sighting (path, size, mtime_ns, found_ns, image_id, reason, detail) VALUES (?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (path, size, mtime_ns) DO UPDATE"
-            " SET image_id = excluded.image_id, reason = excluded.reason, detail = excluded.detail"
+            " SET image_id = excluded.image_id, reason = excluded.reason, detail = excluded.detail, dropped = NULL"
             " WHERE sighting.image_id IS NOT excluded.image_id OR sighting.reason IS NOT excluded.reason",
             (path, found.size, found.mtime_ns, now_ns, image_id, reason, detail),
         ).rowcount
-        self._connection.execute(f"DELETE FROM sighting WHERE path = ? AND {_WAITING}", (path,))
-        if image_id is not None:
+        self.connection.execute(f"DELETE FROM sighting WHERE path = ? AND {WAITING}", (path,))
+        # An archive may have a hundred thousand members of one size and mtime: they are looked through only if need be.
+        vanished = "SELECT EXISTS (SELECT 1 FROM refusal WHERE reason = ? AND images > 0)"
+        if image_id is not None and self._value(vanished, VANISHED):
             # Seen as vanished under the name it had before: a rename that fell between two looks.
-            self._connection.execute(
-                "DELETE FROM sighting WHERE reason = ? AND mtime_ns = ? AND size = ?",
-                (VANISHED, found.mtime_ns, found.size),
+            self.connection.execute(
+                "DELETE FROM sighting WHERE id = (SELECT old.id FROM sighting AS old JOIN sighting AS new"
+                " ON new.path = ? AND new.mtime_ns = old.mtime_ns AND new.size = old.size AND new.found_ns > old.found_ns"
+                " WHERE old.reason = ? AND old.mtime_ns = ? AND old.size = ? ORDER BY old.id LIMIT 1)",
+                (path, VANISHED, found.mtime_ns, found.size),
             )
         return changed > 0
+
+    def _send(self, found: Found) -> None:
+        """The file, if it was rejected for good, is to be fetched for the folder of rejects.
+
+        Not one that cannot be read now: it may count yet, and what cannot be read cannot be copied, and would hold up
+        the errands behind it.
+        """
+        self.connection.execute(
+            "INSERT OR IGNORE INTO errand SELECT sighting.id FROM sighting LEFT JOIN image ON image.id = image_id"
+            " WHERE path = ? AND size = ? AND mtime_ns = ? AND COALESCE(sighting.reason, image.reason) IS NOT NULL"
+            " AND sighting.reason IS NOT ?",
+            (stored(found.path), found.size, found.mtime_ns, UNREADABLE),
+        )
 
     def _supersede_torn(self, found: Found, image_id: int) -> None:
         """The path's earlier torn content leaves the accounts: it was this image, read while its writer paused.
@@ -260,76 +336,73 @@ class Ledger:
         name of a torn file looks the same from here; that the torn one then goes uncounted is the lesser fault.
         The content itself goes only if no other file has it (all empty files are one image).
         """
-        torn = self._connection.execute(
+        torn = self.connection.execute(
             "SELECT sighting.id, image_id FROM sighting JOIN image ON image.id = image_id"
             f" WHERE path = ? AND image_id <> ? AND image.reason IN ({', '.join('?' * len(TORN))})",
-            (_stored(found.path), image_id, *TORN),
+            (stored(found.path), image_id, *TORN),
         ).fetchall()
         for sighting_id, torn_id in torn:
-            self._connection.execute("DELETE FROM sighting WHERE id = ?", (sighting_id,))
-            self._connection.execute(
+            self.connection.execute("DELETE FROM sighting WHERE id = ?", (sighting_id,))
+            self.connection.execute(
                 "DELETE FROM image WHERE id = ? AND NOT EXISTS (SELECT 1 FROM sighting WHERE image_id = ?)",
                 (torn_id, torn_id),
             )
 
+    # --- afterwards
+
+    def errands(self, limit: int) -> list[tuple[int, Found, str, str, bytes | None]]:
+        """Rejected files yet to be fetched: (number, file, reason, detail, sha-256 where it was read).
+
+        A file that was decided anew meanwhile, and counts, is none.
+        """
+        rows = self.connection.execute(
+            "SELECT sighting.id, path, size, mtime_ns, COALESCE(sighting.reason, image.reason),"
+            " COALESCE(sighting.detail, image.detail), sha256 FROM errand JOIN sighting ON sighting.id = sighting_id"
+            " LEFT JOIN image ON image.id = image_id WHERE COALESCE(sighting.reason, image.reason) IS NOT NULL"
+            " ORDER BY sighting.id LIMIT ?",
+            (limit,),
+        ).fetchall()
+        return [
+            (number, Found(path, size, mtime_ns), reason or "", detail or "", sha256)
+            for number, path, size, mtime_ns, reason, detail, sha256 in rows
+        ]
+
+    def errands_done(self, numbers: Sequence[int]) -> None:
+        """These files were fetched, or are no more."""
+        with transaction(self.connection):
+            self.connection.executemany("DELETE FROM errand WHERE sighting_id = ?", [(number,) for number in numbers])
+
+    def record_gone(self, sighting_ids: Sequence[int], now_ns: int) -> None:
+        """Retention deleted these files."""
+        with transaction(self.connection):
+            self.connection.executemany(
+                "UPDATE sighting SET gone_ns = ? WHERE id = ?", [(now_ns, number) for number in sighting_ids]
+            )
+
+    def write_note(self, name: str, value: int) -> None:
+        """Keeps a time (UTC ns) under a name: backup_ns, exported_ns."""
+        with transaction(self.connection):
+            self.connection.execute("INSERT OR REPLACE INTO note VALUES (?, ?)", (name, value))
+
+    def read_note(self, name: str) -> int | None:
+        """The time (UTC ns) kept under a name."""
+        row = self.connection.execute("SELECT value FROM note WHERE name = ?", (name,)).fetchone()
+        return None if row is None else int(row[0])
+
     def _value(self, query: str, *arguments: object) -> int:
-        return int(self._connection.execute(query, arguments).fetchone()[0])
+        return int(self.connection.execute(query, arguments).fetchone()[0])
 
 
-_WAITING = "image_id IS NULL AND reason IS NULL"
-
-
-def _stored(path: str) -> str:
-    """A path as SQLite text: bytes that are not UTF-8 (a name given on a Latin-1 system) as \\xNN."""
+def stored(path: str) -> str:
+    r"""A path as SQLite text: bytes that are not UTF-8 (a name given on a Latin-1 system) as \xNN."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    uri = f"{path.resolve().as_uri()}?mode={mode}"
-    try:
-        connection = sqlite3.connect(uri, uri=True, isolation_level=None)
-    except sqlite3.OperationalError as error:
-        raise BadConfig(f"{path}: cannot be opened ({error}); check the permissions of file and folder") from None
-    connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
-    connection.execute("PRAGMA foreign_keys = ON")
-    return connection
+def spelled(path: str) -> Iterator[str]:
+    r"""The names that a path as `stored` may have on disk: itself, and with \xNN as the byte it may stand for."""
+    yield path
+    if "\\x" in path:
+        yield os.fsdecode(_ESCAPED.sub(lambda found: bytes([int(found[1], 16)]), path.encode()))
 
 
-def _check(connection: sqlite3.Connection, path: Path, writer: bool) -> None:
-    """Raises BadConfig unless this is a ledger that this version can use."""
-    try:
-        (application,) = connection.execute("PRAGMA application_id").fetchone()
-        (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()
-        if writer and application == 0 and tables == 0:
-            return
-        if application != APPLICATION_ID:
-            raise BadConfig(f"{path}: a database, but not a Planktow ledger; give another file")
-        version = schema_version(connection)
-    except sqlite3.OperationalError as error:
-        raise BadConfig(f"{path}: cannot be read ({error}); check the permissions of file and folder") from None
-    except sqlite3.DatabaseError:
-        raise BadConfig(f"{path}: not a Planktow ledger; give another file") from None
-    if version > len(MIGRATIONS):
-        raise BadConfig(
-            f"{path}: made by a newer Planktow (schema {version}, this one knows {len(MIGRATIONS)}); upgrade Planktow"
-        )
-    if version < len(MIGRATIONS) and not writer:
-        raise BadConfig(f"{path}: of an older Planktow; `planktow-edge run` brings it up to date when it starts")
-
-
-def _lock(path: Path) -> BinaryIO:
-    """An open file that holds the lock beside the ledger; the system frees it whatever becomes of us."""
-    file = path.with_name(path.name + ".lock")
-    try:
-        lock = os.fdopen(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644), "r+b", buffering=0)
-    except OSError as error:
-        raise BadConfig(f"{file}: cannot be opened ({error.strerror}); allow this user to write there") from None
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = lock.read(20).decode("ascii", "replace").strip()
-        lock.close()
-        raise BadConfig(f"{path}: in use by another planktow-edge (process {holder}); stop that one first") from None
-    lock.truncate(0)
-    lock.write(f"{os.getpid()}\n".encode())
-    return lock
+_ESCAPED = re.compile(rb"\\x([89a-f][0-9a-f])")

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edge.capture import Capture
 from edge.files import Found
+from edge.measures import Measures
 
 
 @dataclass(frozen=True)
 class Counted:
-    """New content with a verdict."""
+    """New content with a verdict; a rule of the name `aside`, if any, keeps it out of the counts."""
 
     found: Found
     sha256: bytes  # 32 bytes
-    width: int  # pixels
-    height: int  # pixels
+    capture: Capture
+    measures: Measures
     label: int  # class index, or bundle.vote.NO_LABEL
     votes: int
     score: float  # 0..1
+    aside: str | None = None
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Rejected:
 
     found: Found
     sha256: bytes  # 32 bytes
+    capture: Capture
     reason: str  # a short word for tables
     detail: str
 
@@ -36,6 +40,7 @@ class Again:
 
     found: Found
     sha256: bytes  # 32 bytes
+    capture: Capture
 
 
 @dataclass(frozen=True)

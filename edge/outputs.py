@@ -19,7 +19,7 @@ from typing import Any
 from bundle.whole import json_bytes, write_whole
 from edge.bins import utc_text
 from edge.counts import Counts, read_counts
-from edge.ledger import open_ledger_readonly
+from edge.ledgerfile import open_ledger_readonly
 
 COUNTS_FILE = "counts.csv"
 STATUS_FILE = "status.json"

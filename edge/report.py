@@ -1,11 +1,14 @@
 """The ledger as a report: counts per label in each time bin and in total, and where every image went.
 
-csv     one row per bin and label: bin_start,bin_end,label,count,bundles. Times are UTC, ISO 8601, [start, end).
+csv     one row per bin and label: bin_start,bin_end,label,count,bundles,dropped,raised_count,raised_sd. Times are UTC,
+        ISO 8601, [start, end). `dropped` images of the bin were left out under overload; `raised_count` is the count
+        times images offered / images classified, `raised_sd` its standard deviation from that draw (edge/raising.py).
         Lines that begin with # stand at the head and hold the accounting, the bundles and the totals. Read it with
         pandas.read_csv(file, comment="#", parse_dates=["bin_start", "bin_end"]), or in R with
         read.csv(file, comment.char = "#").
         A bin has a row for every label of the classifiers at work in it, zeros included: looked for and not found.
-        A bin in which nothing was classified has no rows: no observation is not a zero.
+        A bin in which nothing was classified has no rows: no observation is not a zero. Where images were dropped in
+        it, it has one row, without a label and a count.
 json    the same as nested objects, with the totals of each bundle beside the sum.
 table   for the screen: labels that were found, totals first.
 
@@ -49,10 +52,24 @@ def report_csv(counts: Counts) -> str:
     # A reader told that # begins a comment would cut a label that holds one, unless it is quoted.
     quote_all = any("#" in label for label in counts.totals)
     writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC if quote_all else csv.QUOTE_MINIMAL)
-    writer.writerow(("bin_start", "bin_end", "label", "count", "bundles"))
+    writer.writerow(("bin_start", "bin_end", "label", "count", "bundles", "dropped", "raised_count", "raised_sd"))
     for each in counts.bins:
-        start, end, bundles = utc_text(each.start_ns), utc_text(each.end_ns), _bundle_names(each)
-        writer.writerows((start, end, label, count, bundles) for label, count in each.counts.items())
+        start, end, bundles, raising = utc_text(each.start_ns), utc_text(each.end_ns), _bundle_names(each), each.raising
+        writer.writerows(
+            (
+                start,
+                end,
+                label,
+                count,
+                bundles,
+                each.dropped,
+                _rounded(raising.estimate(count)),
+                _rounded(raising.standard_deviation(count)),
+            )
+            for label, count in each.counts.items()
+        )
+        if not each.counts:
+            writer.writerow((start, end, "", "", bundles, each.dropped, "", ""))
     return text.getvalue()
 
 
@@ -72,6 +89,8 @@ def report_json(counts: Counts) -> str:
                 "end": utc_text(each.end_ns),
                 "bundles": [bundle.digest for bundle in each.bundles],
                 "counts": dict(each.counts),
+                "dropped": each.dropped,
+                "raising_factor": each.raising.factor,
             }
             for each in counts.bins
         ],
@@ -134,13 +153,15 @@ def _bins(counts: Counts, ranked: list[str]) -> Table:
     if rest:
         rows.add_column(f"{len(rest)} others", justify="right", no_wrap=True)
     rows.add_column("all", justify="right", no_wrap=True)
+    drops = any(each.dropped for each in counts.bins)
+    if drops:
+        rows.add_column("dropped", justify="right", no_wrap=True)
     for each in counts.bins:
         row = [str(each.counts.get(label, "")) for label in shown]
         row += [str(sum(each.counts.get(label, 0) for label in rest))] if rest else []
         start = utc_text(each.start_ns).replace("T", " ").removesuffix("Z")
-        rows.add_row(
-            start if width_ns % (60 * SECOND_NS) else start.removesuffix(":00"), *row, str(sum(each.counts.values()))
-        )
+        row += [str(sum(each.counts.values()))] + ([str(each.dropped)] if drops else [])
+        rows.add_row(start if width_ns % (60 * SECOND_NS) else start.removesuffix(":00"), *row)
     return rows
 
 
@@ -158,6 +179,11 @@ def _that_fit(ranked: list[str]) -> list[str]:
 
 def _bundle_names(each: Bin) -> str:
     return " + ".join(str(bundle) for bundle in each.bundles)
+
+
+def _rounded(value: float | None) -> str:
+    """Three digits behind the point; a whole number as one, and nothing for None."""
+    return "" if value is None else f"{value:.3f}".rstrip("0").rstrip(".")
 
 
 def _json_line(value: object) -> str:

@@ -1,20 +1,24 @@
 """The eye on the capture folder: notifications first, then a scan of what lies there, then both for as long as we run.
 
-The periodic rescan is the net under the notifications: their queue can overflow, network mounts send none, and a file
-that was hard-linked or moved in is announced before it may be complete.
+The periodic rescan is the net under the notifications: their queue can overflow (we hear of it and rescan at once), network
+mounts send none (they are rescanned more often), and a file that was hard-linked or moved in is announced before it may
+be complete.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
 import os
 import queue
 import stat
 import time
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from types import TracebackType
 
@@ -31,7 +35,8 @@ from watchdog.observers.api import BaseObserver
 from watchdog.observers.inotify import InotifyObserver
 
 from bundle.errors import BadConfig
-from edge.files import Found, is_hidden, is_image_name, look, scan
+from edge.files import Found, is_hidden, is_image_name, is_shard_name, look, scan
+from edge.mounts import sends_events
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +52,7 @@ _EVENTS: list[type[FileSystemEvent]] = [
     DirMovedEvent,
 ]
 _SLICE = 1000  # files of a scan in one poll, some 5 ms: live files and watchdog pings are not held up by a large folder
+_SCAN_SHARE = 0.1  # of the time, at most, goes into rescans: a folder of a million files is walked more seldom
 _ROOT_SECONDS = 1.0  # how often we look whether the folder itself is still there
 
 
@@ -66,16 +72,26 @@ class Watcher:
     """
 
     def __init__(
-        self, root: Path, recursive: bool, rescan_seconds: float, monotonic: Callable[[], float] = time.monotonic
+        self,
+        root: Path,
+        recursive: bool,
+        rescan_seconds: float,
+        monotonic: Callable[[], float] = time.monotonic,
+        poll_seconds: float | None = None,
     ) -> None:
+        """poll_seconds: how often to walk a mount that sends no notifications; None: as `rescan_seconds`."""
         self.root = root
         self.problem: str | None = None
         self.passes = 0
         self._recursive, self._rescan_seconds, self._monotonic = recursive, rescan_seconds, monotonic
+        self._poll_seconds, self._every_seconds = poll_seconds, rescan_seconds
+        self._scan_began = 0.0
+        self._overflow = _Overflow()
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
         self._moves: list[tuple[str, str]] = []
         self._observer: BaseObserver | None = None
         self._identity: tuple[int, int] | None = None  # device and inode: a folder made anew is another one
+        self._new_folders: deque[str] = deque()
         self._subtrees: Iterator[Found] = iter(())
         self._scan: Iterator[Found] | None = None
         self._next_scan = self._next_root_check = 0.0
@@ -83,11 +99,17 @@ class Watcher:
 
     def __enter__(self) -> Watcher:
         check_folder(self.root)
+        logging.getLogger(_INOTIFY_LOG).addFilter(self._overflow)
         self._attach()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._detach()
+        logging.getLogger(_INOTIFY_LOG).removeFilter(self._overflow)
+
+    def rescan(self) -> None:
+        """The whole folder is walked at the next poll, a walk that is under way from its beginning."""
+        self._scan, self._next_scan = None, 0.0
 
     @property
     def attached(self) -> bool:
@@ -101,16 +123,24 @@ class Watcher:
         if now >= self._next_root_check:
             self._next_root_check = now + _ROOT_SECONDS
             self._check_root()
+        if self._overflow.happened:
+            self._overflow.happened = False
+            log.warning("%s: more happened at once than the system could tell; the folder is walked", self.root)
+            self._watch_anew()
         if self._scan is None and self._identity and now >= self._next_scan:
-            self._scan = scan(self.root, self._recursive, refused=self._refuse)
+            self._scan, self._scan_began = scan(self.root, self._recursive, refused=self._refuse), now
         sights = self._take_events(0.0 if self._scan else timeout_seconds)
-        sights += [Sight(found, closed=False) for found in islice(self._subtrees, _SLICE)]
+        below = [Sight(found, closed=False) for found in islice(self._subtrees, _SLICE)]
+        if len(below) < _SLICE:
+            self._subtrees = self._walk_new_folders()
+        sights += below
         if self._scan is not None:
             part = list(islice(self._scan, _SLICE))
             sights += [Sight(found, closed=False) for found in part]
             if len(part) < _SLICE:
                 self._scan = None
-                self._next_scan = self._monotonic() + self._rescan_seconds
+                now = self._monotonic()
+                self._next_scan = now + max(self._every_seconds, (now - self._scan_began) * (1 / _SCAN_SHARE - 1))
                 if self.attached:  # a folder that went away half way was not scanned
                     self.passes += 1
         return sights
@@ -129,7 +159,7 @@ class Watcher:
                 if moved_from is not None:
                     self._moves.append((moved_from, path) if was_closed is not None else (f"{moved_from}/", f"{path}/"))
                 if was_closed is None:
-                    self._subtrees = chain(self._subtrees, scan(self.root, True, path, self._refuse))
+                    self._new_folders.append(path)
                 else:
                     closed[path] = was_closed or closed.get(path, False)
                 if len(closed) >= _SLICE:
@@ -139,6 +169,10 @@ class Watcher:
             pass
         return [Sight(found, closed[path]) for path in closed if (found := look(self.root, path))]
 
+    def _walk_new_folders(self) -> Iterator[Found]:
+        while self._new_folders:
+            yield from scan(self.root, True, self._new_folders.popleft(), self._refuse)
+
     def _attach(self) -> None:
         """Notifications first; the scan that finds what was there before them starts at the next poll."""
         root = str(self.root)
@@ -147,11 +181,16 @@ class Watcher:
             self._observer, self.problem = self._observe(root), None
         except OSError as error:
             # Out of inotify watches, for one. The rescan alone finds everything too, only later.
+            limit = "max_user_instances" if error.errno == errno.EMFILE else "max_user_watches"
             self.problem = (
                 f"no notifications for {root} ({error.strerror or error}); it is rescanned every "
-                f"{self._rescan_seconds:g} s instead; raise fs.inotify.max_user_watches and start again"
+                f"{self._rescan_seconds:g} s instead; raise fs.inotify.{limit} and start again"
             )
             log.warning("%s", self.problem)
+        self._every_seconds = self._rescan_seconds
+        if self._poll_seconds is not None and not sends_events(self.root):
+            self._every_seconds = self._poll_seconds
+            log.info("%s: a mount that tells of nothing; it is walked every %g s", self.root, self._every_seconds)
         self._identity = (status.st_dev, status.st_ino)
         self._next_scan = 0.0
 
@@ -171,6 +210,16 @@ class Watcher:
             observer.stop()
             observer.join()
 
+    def _watch_anew(self) -> None:
+        """Notifications from all folders that there are, and a scan: one that was made meanwhile is watched by nobody."""
+        identity = self._identity
+        self._detach()
+        self._identity = identity  # for all we know; if it is gone, the next look tells
+        self.rescan()
+        if identity is not None:
+            with contextlib.suppress(OSError):
+                self._attach()
+
     def _check_root(self) -> None:
         try:
             status = self.root.stat()
@@ -182,6 +231,7 @@ class Watcher:
         if self._identity is not None:
             self._detach()
             self._scan, self._subtrees = None, iter(())
+            self._new_folders.clear()
             self.problem = f"the watched folder {self.root} is gone; counting goes on when it is back"
             log.error("%s", self.problem)
         if identity is not None:
@@ -228,5 +278,22 @@ class _Handler(FileSystemEventHandler):
             # watchdog tells of most files in a new folder itself; a walk of our own misses none.
             if path and not any(is_hidden(folder) for folder in path.split("/")):
                 self._events.put((path, None, before))
-        elif is_image_name(path):
+        elif is_image_name(path) or is_shard_name(path):
             self._events.put((path, moved or isinstance(event, FileClosedEvent), before))
+
+
+_INOTIFY_LOG = "watchdog.observers.inotify_c"
+
+
+class _Overflow(logging.Filter):
+    """Hears of an overflow of the kernel's queue, which watchdog 7.1 tells to its log alone. Its line is ours to word."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.happened = False
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if "overflow" not in record.getMessage():
+            return True
+        self.happened = True
+        return False

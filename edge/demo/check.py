@@ -60,7 +60,14 @@ def faults(expected: Expected, found: Mapping[str, Found], accounting: Accountin
     ):
         told += [f"{names.get(sha256, sha256[:12])}: {what}" for sha256 in sorted(wrong)]
     seen = len(expected.counted) + len(expected.rejected)
-    wanted = Accounting(seen, len(expected.counted), len(expected.rejected), 0, expected.duplicates)
+    wanted = Accounting(
+        seen=seen,
+        counted=len(expected.counted),
+        rejected=len(expected.rejected),
+        waiting=0,
+        dropped=0,
+        duplicates=expected.duplicates,
+    )
     if accounting != wanted:
         told.append(
             f"the ledger says {accounting}, duplicates {accounting.duplicates}; "

@@ -16,7 +16,7 @@ import pytest
 
 from bundle.folder import Bundle, open_bundle
 from edge.config import EdgeConfig, format_config
-from edge.ledger import open_ledger_readonly
+from edge.ledgerfile import open_ledger_readonly
 
 from .images import KINDS, TINY_BUNDLE
 
@@ -96,7 +96,7 @@ class Ship:
             return connection.execute(query, arguments).fetchall()
 
     def accounting(self) -> dict[str, int]:
-        names = ("seen", "counted", "rejected", "waiting", "duplicates")
+        names = ("seen", "counted", "rejected", "waiting", "dropped", "duplicates")
         return dict(zip(names, self.rows(f"SELECT {', '.join(names)} FROM accounting")[0], strict=True))
 
     def await_accounting(self, counted: int, rejected: int = 0, duplicates: int = 0) -> None:
@@ -106,6 +106,7 @@ class Ship:
             "counted": counted,
             "rejected": rejected,
             "waiting": 0,
+            "dropped": 0,
             "duplicates": duplicates,
         }
         try:

@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import os
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -10,10 +11,13 @@ import numpy as np
 import pytest
 
 from bundle.vote import NO_LABEL
-from edge.classify import Ready, decide, read_whole, take_in
+from edge.capture import Capture, CaptureTimes, TimeSettings
+from edge.classify import Reader, Ready, decide, read_whole
 from edge.files import Found, look
+from edge.measures import Measures, measure
 from edge.outcome import Again, Counted, Rejected, Unread
 from edge.settle import Candidate
+from edge.shards import Shards, members
 
 from .images import FORMATS, KINDS, image_bytes, png_header_of
 
@@ -29,10 +33,13 @@ def put(folder: Path, name: str, data: bytes) -> Found:
 
 @pytest.fixture
 def take(tmp_path, tiny):
-    def take(found: Found, settled: bool = True, known: tuple[bytes, ...] = ()):
-        return take_in(tmp_path, Candidate(found, settled), tiny, LIMIT, lambda sha256: sha256 in known)
+    with Shards(tmp_path) as shards:
+        reader = Reader(tmp_path, tiny, CaptureTimes(TimeSettings(), tmp_path), shards, LIMIT)
 
-    return take
+        def take(found: Found, settled: bool = True, known: tuple[bytes, ...] = ()):
+            return reader.take_in(Candidate(found, settled), lambda sha256: sha256 in known)
+
+        yield take
 
 
 def sha(data: bytes) -> bytes:
@@ -46,7 +53,13 @@ def test_each_format_is_taken_in_and_classified(tmp_path, tiny, take, suffix):
     assert [(type(outcome), outcome.found, outcome.label, outcome.votes) for outcome in outcomes] == [
         (Counted, found, label, 3) for label, found in enumerate(files)
     ]
-    assert [(outcome.width, outcome.height) for outcome in outcomes] == [(100, 20), (24, 22), (80, 76)]
+    assert [(outcome.measures.width, outcome.measures.height) for outcome in outcomes] == [
+        (100, 20),
+        (24, 22),
+        (80, 76),
+    ]
+    assert [outcome.capture for outcome in outcomes] == [Capture(found.mtime_ns, "mtime") for found in files]
+    assert [outcome.aside for outcome in outcomes] == [None, None, None]
     assert all(0.9 < outcome.score <= 1 for outcome in outcomes)
 
 
@@ -125,7 +138,9 @@ def test_a_giant_file_is_rejected_without_being_read(tmp_path, take):
 
 def test_known_content_is_not_decoded_again(tmp_path, take):
     found = put(tmp_path, "a.png", b"not an image at all")
-    assert take(found, known=(sha(b"not an image at all"),)) == Again(found, sha(b"not an image at all"))
+    assert take(found, known=(sha(b"not an image at all"),)) == Again(
+        found, sha(b"not an image at all"), Capture(found.mtime_ns, "mtime")
+    )
 
 
 def test_a_file_that_is_gone_is_left_to_the_next_scan(tmp_path, take):
@@ -135,11 +150,85 @@ def test_a_file_that_is_gone_is_left_to_the_next_scan(tmp_path, take):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_an_unreadable_file_is_so_only_once_it_has_settled(tmp_path, take):
+@pytest.mark.parametrize("settled", [False, True])
+def test_a_file_that_may_not_be_read_is_an_error_for_the_caller_who_tries_again(tmp_path, take, settled):
     found = put(tmp_path, "a.png", WHOLE)
     (tmp_path / "a.png").chmod(0)
+    with pytest.raises(PermissionError):
+        take(found, settled=settled)
+
+
+@pytest.mark.parametrize("settled", [False, True])
+def test_a_file_that_cannot_be_opened_is_an_error_for_the_caller_who_tries_again(tmp_path, take, settled):
+    (tmp_path / "a.png").symlink_to("a.png")
+    with pytest.raises(OSError, match="Too many levels of symbolic links"):
+        take(Found("a.png", 10, 5), settled=settled)
+
+
+# Members of archives
+
+
+def zipped(file: Path, **members: bytes) -> None:
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(f"{name}.png", data)
+
+
+def test_a_member_of_an_archive_is_taken_in_like_a_file(tmp_path, tiny, take):
+    zipped(tmp_path / "tow.zip", a=WHOLE, b=b"no image")
+    first, second = members(tmp_path, look(tmp_path, "tow.zip"))
+    ready, rejected = take(first), take(second)
+    assert isinstance(ready, Ready)
+    assert (ready.found.path, ready.sha256) == ("tow.zip/a.png", sha(WHOLE))
+    assert decide(tiny, tiny.load(), [ready])[0].label == KINDS.index("jelly")
+    assert (rejected.found.path, rejected.reason) == ("tow.zip/b.png", "not an image")
+
+
+def test_a_member_whose_bytes_cannot_be_had_is_unread_once_it_has_settled(tmp_path, take):
+    zipped(tmp_path / "tow.zip", a=WHOLE)
+    (found,) = members(tmp_path, look(tmp_path, "tow.zip"))
+    data = bytearray((tmp_path / "tow.zip").read_bytes())
+    data[data.index(WHOLE[:8]) + 20] ^= 0xFF  # the checksum in the archive no longer holds
+    (tmp_path / "tow.zip").write_bytes(data)
     assert take(found, settled=False) is None
-    assert take(found) == Unread(found, "unreadable", "Permission denied")
+    unread = take(found)
+    assert (type(unread), unread.found, unread.reason) == (Unread, found, "corrupt")
+
+
+# What is measured, and when it was taken
+
+
+def test_what_is_ready_bears_the_measures_of_its_grey_pixels_and_its_capture_time(tmp_path, tiny, take):
+    found = put(tmp_path, "a.png", WHOLE)
+    ready = take(found)
+    assert ready.measures == measure(tiny.decode(WHOLE))
+    assert ready.capture == Capture(found.mtime_ns, "mtime")
+
+
+def test_a_name_that_tells_the_time_dates_counted_rejected_and_known_content_alike(tmp_path, tiny):
+    settings = TimeSettings(name_pattern="%Y%m%dT%H%M%S_*")
+    told = Capture(1_795_600_800 * 10**9, "name")
+    with Shards(tmp_path) as shards:
+        reader = Reader(tmp_path, tiny, CaptureTimes(settings, tmp_path), shards, LIMIT)
+        for name, data, known in (("1", WHOLE, False), ("2", b"", False), ("3", WHOLE, True)):
+            found = put(tmp_path, f"20261125T100000_{name}.png", data)
+            taken = reader.take_in(Candidate(found, True), lambda _sha256, known=known: known)
+            assert taken.capture == told
+
+
+def test_what_the_rule_judges_is_set_aside_with_its_verdict(tmp_path, tiny, take):
+    files = [put(tmp_path, f"{kind}.png", image_bytes(kind)) for kind in KINDS]
+    asked = []
+
+    def judge(measures: Measures, capture: Capture, size: int) -> str | None:
+        asked.append((measures.width, capture.ns, size))
+        return "too wide" if measures.width > 90 else None
+
+    rejected = take(put(tmp_path, "z.png", b""))
+    outcomes = decide(tiny, tiny.load(), [*map(take, files), rejected], judge)
+    assert [outcome.aside for outcome in outcomes[:3]] == ["too wide", None, None]
+    assert [outcome.label for outcome in outcomes[:3]] == [0, 1, 2]
+    assert asked == [(width, found.mtime_ns, found.size) for width, found in zip((100, 24, 80), files, strict=True)]
 
 
 def test_a_file_that_changed_since_it_was_found_is_not_taken(tmp_path, take):

@@ -12,7 +12,9 @@ from bundle.errors import BadConfig
 from bundle.vote import NO_LABEL
 from edge.bins import SECOND_NS, bin_start, parse_width, utc_text, width_text
 from edge.counts import Accounting, Bin, LedgerBundle, add_up, count_verdicts, read_counts
-from edge.ledger import open_ledger, open_ledger_readonly
+from edge.ledger import open_ledger
+from edge.ledgerfile import open_ledger_readonly
+from edge.raising import Raising
 
 from .filled import TEN, at, fill, other_bundle
 
@@ -136,9 +138,27 @@ def test_no_verdict_is_lost_or_counted_twice_whatever_the_width(verdicts, second
 
 
 def test_the_accounting_says_its_sum_and_whether_it_comes_out():
-    assert str(Accounting(6, 3, 2, 1, 4)) == "seen 6 = counted 3 + rejected 2 + waiting 1"
-    assert Accounting(6, 3, 2, 1, 4).adds_up
-    assert not Accounting(7, 3, 2, 1, 4).adds_up
+    assert str(Accounting(6, 3, 2, 1, 0, 4)) == "seen 6 = counted 3 + rejected 2 + waiting 1 + dropped 0"
+    assert Accounting(6, 3, 2, 1, 0, 4).adds_up
+    assert not Accounting(7, 3, 2, 1, 0, 4).adds_up
+    assert str(Accounting(9, 3, 2, 1, 3, 4)) == "seen 9 = counted 3 + rejected 2 + waiting 1 + dropped 3"
+    assert Accounting(9, 3, 2, 1, 3, 4).adds_up
+    assert not Accounting(6, 3, 2, 1, 3, 4).adds_up
+
+
+def test_images_left_out_stand_in_their_bin_and_raise_its_counts_alone():
+    verdicts = [(at("10:00:00"), 1, 0, 3), (at("11:00:00"), 1, 1, 2)]
+    dropped = [(at("10:30:00"), 4), (at("10:59:59"), 2), (at("13:00:00"), 5)]
+    by_bundle, bins = count_verdicts(verdicts, [ZOO], HOUR, dropped)
+    none = {"chain": 0, "sphere": 0, "jelly": 0, "unclassified": 0}
+    assert by_bundle == ((ZOO, {**none, "chain": 3, "sphere": 2}),), "what was left out is in no count"
+    assert bins == (
+        Bin(at("10:00:00"), at("11:00:00"), {**none, "chain": 3}, (ZOO,), dropped=6),
+        Bin(at("11:00:00"), at("12:00:00"), {**none, "sphere": 2}, (ZOO,), dropped=0),
+        Bin(at("13:00:00"), at("14:00:00"), {}, (), dropped=5),
+    )
+    assert [each.raising for each in bins] == [Raising(3, 6), Raising(2, 0), Raising(0, 5)]
+    assert [each.raising.factor for each in bins] == [3.0, 1.0, None]
 
 
 # From a ledger
@@ -159,7 +179,7 @@ def test_a_ledger_is_counted_whole(tmp_path, tiny):
         counts = read_counts(connection, HOUR)
     here = LedgerBundle(1, "tiny-3", tiny.digest, tiny.labels)
     totals = {"chain": 1, "sphere": 0, "jelly": 2, "unclassified": 1}
-    assert counts.accounting == Accounting(seen=10, counted=4, rejected=4, waiting=2, duplicates=3)
+    assert counts.accounting == Accounting(seen=10, counted=4, rejected=4, waiting=2, dropped=0, duplicates=3)
     assert counts.accounting.adds_up
     assert list(counts.rejects.items()) == [("truncated", 2), ("empty", 1), ("unreadable", 1)]
     assert counts.totals == totals
@@ -190,13 +210,55 @@ def test_the_rejects_by_reason_are_as_many_as_the_accounting_says(tmp_path, tiny
     assert sum(counts.rejects.values()) == counts.accounting.rejected
 
 
+@pytest.mark.parametrize("width", [SECOND_NS, 600 * SECOND_NS, HOUR, 24 * HOUR])
+def test_whole_hours_are_counted_from_the_hourly_sums_as_other_widths_are_from_the_verdicts(tmp_path, tiny, width):
+    path = tmp_path / "ledger.sqlite"
+    fill(
+        path,
+        tiny,
+        counted=[("09:59:59", 0), ("10:00:00", 2), ("10:59:59", 2), ("11:00:00", NO_LABEL)],
+        aside=[("10:30:00", 2, "blurred"), ("15:00:00", 1, "in port")],
+        dropped=["10:10:00", "14:00:00"],
+    )
+    with closing(open_ledger_readonly(path)) as connection:
+        counts = read_counts(connection, width)
+    seen: Counter[tuple[int, str]] = Counter()
+    for clock, label in (("09:59:59", "chain"), ("10:00:00", "jelly"), ("10:59:59", "jelly")):
+        seen[bin_start(at(clock), width), label] += 1
+    seen[bin_start(at("11:00:00"), width), "unclassified"] += 1
+    assert {
+        (each.start_ns, label): images for each in counts.bins for label, images in each.counts.items() if images
+    } == seen
+    left_out = Counter(bin_start(at(clock), width) for clock in ("10:10:00", "14:00:00"))
+    assert {each.start_ns: each.dropped for each in counts.bins if each.dropped} == left_out
+
+
+def test_images_set_aside_and_dropped_are_in_the_accounts_and_in_no_count(tmp_path, tiny):
+    path = tmp_path / "ledger.sqlite"
+    fill(
+        path,
+        tiny,
+        counted=[("10:00:00", 0)],
+        rejected=["empty"],
+        waiting=1,
+        dropped=["10:00:01", "10:00:02"],
+        aside=[("10:00:03", 1, "blurred"), ("10:00:04", 0, "blurred"), ("10:00:05", 0, "in port")],
+    )
+    with closing(open_ledger_readonly(path)) as connection:
+        counts = read_counts(connection)
+    assert counts.accounting == Accounting(seen=8, counted=1, rejected=4, waiting=1, dropped=2, duplicates=0)
+    assert counts.accounting.adds_up
+    assert list(counts.rejects.items()) == [("blurred", 2), ("empty", 1), ("in port", 1)]
+    assert counts.totals == {"chain": 1, "sphere": 0, "jelly": 0, "unclassified": 0}
+
+
 def test_an_empty_ledger_counts_nothing(tmp_path):
     path = tmp_path / "ledger.sqlite"
     with open_ledger(path):
         pass
     with closing(open_ledger_readonly(path)) as connection:
         counts = read_counts(connection, HOUR)
-    assert counts.accounting == Accounting(0, 0, 0, 0, 0)
+    assert counts.accounting == Accounting(0, 0, 0, 0, 0, 0)
     assert (counts.rejects, counts.totals, counts.by_bundle, counts.bins) == ({}, {}, (), ())
 
 
@@ -217,7 +279,7 @@ def test_all_figures_are_of_one_moment_though_the_daemon_writes_between_them(tmp
         connection.set_trace_callback(None)
         after = read_counts(connection, HOUR)
     assert written
-    assert before.accounting == Accounting(1, 1, 0, 0, 0)
+    assert before.accounting == Accounting(1, 1, 0, 0, 0, 0)
     assert sum(before.totals.values()) == 1
-    assert after.accounting == Accounting(4, 3, 1, 0, 0)
+    assert after.accounting == Accounting(4, 3, 1, 0, 0, 0)
     assert sum(after.totals.values()) == 3

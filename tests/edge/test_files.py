@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.files import Found, is_image_name, look, scan
+from edge.files import Found, is_image_name, is_shard_name, look, scan
 
 skip_as_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 
@@ -44,6 +44,23 @@ def test_hidden_and_temporary_names_are_not(name):
     assert not is_image_name(name)
 
 
+@pytest.mark.parametrize("name", ["a.tar", "a.ZIP", "x/y z/a.b.Tar", "a.tar/b.zip"])
+def test_tar_and_zip_files_are_archives_of_images(name):
+    assert is_shard_name(name)
+    assert not is_image_name(name)
+
+
+@pytest.mark.parametrize("name", ["a.tar.gz", "a.tgz", "a.zip.part", ".a.zip", "x/.y/a.tar", "tar", ".tar", "a.png"])
+def test_compressed_hidden_and_temporary_archives_are_none(name):
+    assert not is_shard_name(name)
+
+
+def test_a_scan_finds_archives_beside_images(tmp_path):
+    for name in ("a.png", "b/tow.tar", "b/tow.zip", "b/tow.tar.gz", "b/.tow.zip", "b/tow.zip.part"):
+        put(tmp_path / name)
+    assert {found.path for found in scan(tmp_path, recursive=True)} == {"a.png", "b/tow.tar", "b/tow.zip"}
+
+
 def test_a_scan_finds_images_at_any_depth(tmp_path):
     for name in ("a.png", "b/c.jpg", "b/d/e.TIF", "b/notes.txt", ".cache/f.png", "b/.g.png", "h.png.part"):
         put(tmp_path / name, name.encode())
@@ -75,6 +92,14 @@ def test_what_is_not_a_regular_file_is_not_there(tmp_path):
     assert look(tmp_path, "pipe.png") is None
     assert look(tmp_path, "folder.png") is None
     assert look(tmp_path, "missing.png") is None
+
+
+def test_a_time_too_far_away_for_the_ledger_is_taken_as_the_last_one_it_can_hold(tmp_path):
+    file = put(tmp_path / "a.png")
+    os.utime(file, ns=(0, 2**63 + 10**9))
+    if file.stat().st_mtime_ns < 2**63:
+        pytest.skip("this file system knows no later time itself")
+    assert look(tmp_path, "a.png") == Found("a.png", 1, 2**63 - 1)
 
 
 def test_a_folder_that_is_gone_ends_a_scan_quietly(tmp_path):

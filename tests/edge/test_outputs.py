@@ -55,7 +55,7 @@ def test_both_files_hold_the_whole_state(ledger, tmp_path, tiny):
         "bundle_digest": "ab" * 32,
         "images_per_second": 12.35,
         "last_image": "2026-11-25T10:01:00Z",
-        "accounting": {"seen": 6, "counted": 3, "rejected": 1, "waiting": 2, "duplicates": 1},
+        "accounting": {"seen": 6, "counted": 3, "rejected": 1, "waiting": 2, "dropped": 0, "duplicates": 1},
         "rejects": {"truncated": 1},
         "bundles": [{"name": "tiny-3", "digest": tiny.digest, "counted": 3}],
     }

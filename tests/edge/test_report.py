@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from bundle.vote import NO_LABEL
 from edge.cli import app
 from edge.counts import read_counts
-from edge.ledger import open_ledger, open_ledger_readonly
+from edge.ledger import open_ledger
+from edge.ledgerfile import open_ledger_readonly
 from edge.report import report_csv
 
 from .filled import fill, other_bundle
@@ -46,23 +47,75 @@ def test_the_csv_is_tidy_and_says_where_every_image_went(ledger, tiny):
     assert (
         done.stdout
         == f"""\
-# accounting: seen 7 = counted 5 + rejected 1 + waiting 1; duplicates 2
+# accounting: seen 7 = counted 5 + rejected 1 + waiting 1 + dropped 0; duplicates 2
 # rejects: {{"truncated": 1}}
 # bundle: tiny-3 {tiny.digest} counted 3
 # bundle: other {"cd" * 32} counted 2
 # total: {{"chain": 1, "sphere": 0, "jelly": 3, "worm": 0, "unclassified": 1}}
-bin_start,bin_end,label,count,bundles
-2026-11-25T10:00:00Z,2026-11-25T11:00:00Z,chain,1,{first}
-2026-11-25T10:00:00Z,2026-11-25T11:00:00Z,sphere,0,{first}
-2026-11-25T10:00:00Z,2026-11-25T11:00:00Z,jelly,1,{first}
-2026-11-25T10:00:00Z,2026-11-25T11:00:00Z,unclassified,0,{first}
-2026-11-25T12:00:00Z,2026-11-25T13:00:00Z,chain,0,{first} + {second}
-2026-11-25T12:00:00Z,2026-11-25T13:00:00Z,sphere,0,{first} + {second}
-2026-11-25T12:00:00Z,2026-11-25T13:00:00Z,jelly,2,{first} + {second}
-2026-11-25T12:00:00Z,2026-11-25T13:00:00Z,worm,0,{first} + {second}
-2026-11-25T12:00:00Z,2026-11-25T13:00:00Z,unclassified,1,{first} + {second}
+bin_start,bin_end,label,count,bundles,dropped,raised_count,raised_sd
+2026-11-25T10:00:00Z,2026-11-25T11:00:00Z,chain,1,{first},0,1,0
+2026-11-25T10:00:00Z,2026-11-25T11:00:00Z,sphere,0,{first},0,0,0
+2026-11-25T10:00:00Z,2026-11-25T11:00:00Z,jelly,1,{first},0,1,0
+2026-11-25T10:00:00Z,2026-11-25T11:00:00Z,unclassified,0,{first},0,0,0
+2026-11-25T12:00:00Z,2026-11-25T13:00:00Z,chain,0,{first} + {second},0,0,0
+2026-11-25T12:00:00Z,2026-11-25T13:00:00Z,sphere,0,{first} + {second},0,0,0
+2026-11-25T12:00:00Z,2026-11-25T13:00:00Z,jelly,2,{first} + {second},0,2,0
+2026-11-25T12:00:00Z,2026-11-25T13:00:00Z,worm,0,{first} + {second},0,0,0
+2026-11-25T12:00:00Z,2026-11-25T13:00:00Z,unclassified,1,{first} + {second},0,1,0
 """
     )
+
+
+def test_the_csv_raises_the_counts_of_a_bin_in_which_images_were_dropped(tmp_path, tiny):
+    path = tmp_path / "ledger.sqlite"
+    fill(
+        path,
+        tiny,
+        counted=[("10:00:00", 0), ("10:10:00", 0), ("10:20:00", 2), ("11:00:00", 1)],
+        dropped=["10:30:00", "10:40:00", "10:50:00", "11:30:00", "13:00:00"],
+    )
+    text = report("--ledger", path, "--format", "csv").stdout
+    rows = list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
+    # The worked example: 3 of 6 classified, 2 chains: 2 x 6/3 = 4, sd 6 sqrt(1/2 x 2/3 x 1/3 / 2) = sqrt 2; the one
+    # classified of the second hour leaves the error unknown, and of the third hour nothing is known.
+    assert [(row["bin_start"][11:13], row["label"], row["count"], row["dropped"]) for row in rows] == [
+        ("10", "chain", "2", "3"),
+        ("10", "sphere", "0", "3"),
+        ("10", "jelly", "1", "3"),
+        ("10", "unclassified", "0", "3"),
+        ("11", "chain", "0", "1"),
+        ("11", "sphere", "1", "1"),
+        ("11", "jelly", "0", "1"),
+        ("11", "unclassified", "0", "1"),
+        ("13", "", "", "1"),
+    ]
+    assert [(row["raised_count"], row["raised_sd"]) for row in rows] == [
+        ("4", "1.414"),
+        ("0", "0"),
+        ("2", "1.414"),
+        ("0", "0"),
+        ("0", ""),
+        ("2", ""),
+        ("0", ""),
+        ("0", ""),
+        ("", ""),
+    ]
+    assert text.startswith("# accounting: seen 9 = counted 4 + rejected 0 + waiting 0 + dropped 5; duplicates 0\n")
+
+
+def test_the_json_and_the_table_tell_the_dropped_images_of_each_bin(tmp_path, tiny):
+    path = tmp_path / "ledger.sqlite"
+    fill(path, tiny, counted=[("10:00:00", 0), ("10:10:00", 2)], dropped=["10:30:00", "13:00:00"])
+    told = json.loads(report("--ledger", path, "--format", "json").stdout)
+    assert [(each["start"], each["dropped"], each["raising_factor"]) for each in told["bins"]] == [
+        ("2026-11-25T10:00:00Z", 1, 1.5),
+        ("2026-11-25T13:00:00Z", 1, None),
+    ]
+    assert told["bins"][1]["counts"] == {}, "no observation is not a zero"
+    shown = [line.split() for line in report("--ledger", path).stdout.splitlines() if line.strip()]
+    at = shown.index(["from", "chain", "jelly", "all", "dropped"])
+    assert shown[at + 2 : at + 4] == [["2026-11-25", "10:00", "1", "1", "2", "1"], ["2026-11-25", "13:00", "0", "1"]]
+    assert ["seen", "4", "=", "counted", "2", "+", "rejected", "0", "+", "waiting", "0", "+", "dropped", "2"] in shown
 
 
 def test_a_label_with_a_comma_or_the_comment_sign_survives_in_the_csv(tmp_path, tiny):
@@ -98,7 +151,8 @@ def test_a_daemon_at_work_does_not_disturb_a_report(ship):
         (ship.watch / f"{number}.png").write_bytes(image_bytes(kind_of(number), number))
         told = json.loads(report("--ledger", ship.ledger, "--format", "json").stdout)
         accounting = told["accounting"]
-        assert accounting["seen"] == accounting["counted"] + accounting["rejected"] + accounting["waiting"]
+        parts = ("counted", "rejected", "waiting", "dropped")
+        assert accounting["seen"] == sum(accounting[part] for part in parts)
         assert sum(told["totals"].values()) == accounting["counted"]
         assert sum(sum(each["counts"].values()) for each in told["bins"]) == accounting["counted"]
     ship.await_accounting(counted=30)
@@ -111,7 +165,7 @@ def test_the_json_holds_the_same_and_each_bundle_s_share(ledger, tiny):
     done = report("--ledger", ledger, "--format", "json", "--bin", "1d")
     assert done.exit_code == 0
     assert json.loads(done.stdout) == {
-        "accounting": {"seen": 7, "counted": 5, "rejected": 1, "waiting": 1, "duplicates": 2},
+        "accounting": {"seen": 7, "counted": 5, "rejected": 1, "waiting": 1, "dropped": 0, "duplicates": 2},
         "rejects": {"truncated": 1},
         "totals": {"chain": 1, "sphere": 0, "jelly": 3, "worm": 0, "unclassified": 1},
         "bundles": [
@@ -134,6 +188,8 @@ def test_the_json_holds_the_same_and_each_bundle_s_share(ledger, tiny):
                 "end": "2026-11-26T00:00:00Z",
                 "bundles": [tiny.digest, "cd" * 32],
                 "counts": {"chain": 1, "sphere": 0, "jelly": 3, "worm": 0, "unclassified": 1},
+                "dropped": 0,
+                "raising_factor": 1.0,
             }
         ],
     }
@@ -161,7 +217,7 @@ By capture time, UTC, bins of 1h
   2026-11-25 10:00       1       1              0     2
   2026-11-25 12:00       2       0              1     3
 
-seen 7 = counted 5 + rejected 1 + waiting 1
+seen 7 = counted 5 + rejected 1 + waiting 1 + dropped 0
 rejected: truncated 1
 duplicates, counted once: 2
 counted by tiny-3: 3  (digest {tiny.digest[:12]}…)
@@ -201,17 +257,17 @@ def test_an_empty_ledger_says_that_nothing_was_counted(tmp_path):
         report("--ledger", path).stdout
         == """\
 Nothing has been counted yet.
-seen 0 = counted 0 + rejected 0 + waiting 0
+seen 0 = counted 0 + rejected 0 + waiting 0 + dropped 0
 duplicates, counted once: 0
 """
     )
     assert (
         report("--ledger", path, "--format", "csv").stdout
         == """\
-# accounting: seen 0 = counted 0 + rejected 0 + waiting 0; duplicates 0
+# accounting: seen 0 = counted 0 + rejected 0 + waiting 0 + dropped 0; duplicates 0
 # rejects: {}
 # total: {}
-bin_start,bin_end,label,count,bundles
+bin_start,bin_end,label,count,bundles,dropped,raised_count,raised_sd
 """
     )
     assert json.loads(report("--ledger", path, "--format", "json").stdout)["bins"] == []
@@ -246,7 +302,10 @@ def test_a_file_that_is_no_ledger_is_refused_and_left_alone(tmp_path):
     path.write_text("station 7\n" * 100)
     done = report("--ledger", path)
     assert done.exit_code == 2
-    assert done.stderr == f"planktow-edge: {path}: not a Planktow ledger; give another file\n"
+    assert done.stderr == (
+        f"planktow-edge: {path}: no ledger, or damaged (file is not a database); give another file, "
+        f"or run: planktow-edge repair --ledger {path}\n"
+    )
     assert path.read_text() == "station 7\n" * 100
 
 

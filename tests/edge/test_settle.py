@@ -106,3 +106,35 @@ def test_files_are_taken_in_the_order_in_which_they_became_ready_each_once():
     assert [candidate.found for candidate in settling.take(2)] == files[2:4]
     assert [candidate.found for candidate in settling.take(2)] == files[4:]
     assert settling.take(2) == []
+
+
+def test_the_newest_can_be_taken_first():
+    settling = Settling(2.0)
+    files = [Found(f"{number}.png", 1, 1) for number in range(5)]
+    for file in files:
+        settling.notice(file, closed=True, age_seconds=0.0, now=0.0)
+    assert [candidate.found for candidate in settling.take(2, newest_first=True)] == [files[4], files[3]]
+    assert [candidate.found for candidate in settling.take(2)] == [files[0], files[1]]
+    assert [candidate.found for candidate in settling.take(2, newest_first=True)] == [files[2]]
+
+
+def test_more_ready_files_than_there_is_room_for_are_let_go_those_that_came_first():
+    settling = Settling(2.0)
+    files = [Found(f"{number}.png", 1, 1) for number in range(5)]
+    for file in files:
+        settling.notice(file, closed=True, age_seconds=0.0, now=0.0)
+    settling.notice(Found("young.png", 1, 1), closed=False, age_seconds=0.0, now=0.0)
+    assert not settling.let_go(5), "those that wait to settle are not ready"
+    assert settling.let_go(2)
+    assert "2.png" not in settling
+    assert "young.png" in settling
+    assert [candidate.found for candidate in settling.take(100)] == files[3:]
+
+
+def test_a_file_can_be_deferred_for_another_time_than_it_takes_to_settle():
+    settling = Settling(2.0)
+    settling.defer(WHOLE, 0.0, seconds=8.0)
+    settling.mature(7.9, lambda _path: WHOLE)
+    assert ready(settling) == []
+    settling.mature(8.0, lambda _path: WHOLE)
+    assert ready(settling) == [Candidate(WHOLE, settled=True)]

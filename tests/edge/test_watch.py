@@ -178,6 +178,35 @@ def test_what_notifications_missed_is_found_by_the_rescan(folder):
         assert watcher.passes > passes
 
 
+def test_the_folder_is_walked_at_once_when_asked_also_from_the_middle_of_a_walk(folder):
+    for number in range(2500):
+        put(folder / f"{number}.png")
+    with Watcher(folder, True, NEVER) as watcher:
+        assert len(paths(watcher.poll(0.01))) >= 1000
+        watcher.rescan()
+        everything = {f"{number}.png" for number in range(2500)}
+        see(watcher, *everything)
+        until(lambda: watcher.poll(0.01) == [] and watcher.passes == 1)
+        watcher.rescan()
+        see(watcher, *everything)
+        assert watcher.passes == 2
+
+
+def test_archives_are_seen_as_images_are(watcher, folder):
+    put(folder / "tow.tar")
+    put(folder / "tow.tar.gz")
+    assert paths(see(watcher, "tow.tar", closed=True)) == {"tow.tar"}
+
+
+def test_a_local_disk_is_rescanned_as_told_whatever_is_told_for_mounts_that_are_silent(folder):
+    with Watcher(folder, True, NEVER, poll_seconds=0.01) as watcher:
+        until(lambda: watcher.poll(0.01) == [] and watcher.passes == 1)
+        for number in range(3):  # each is seen, so that polls went by, and none was a walk
+            put(folder / f"{number}.png")
+            see(watcher, f"{number}.png")
+        assert watcher.passes == 1
+
+
 # Folders that are not there
 
 

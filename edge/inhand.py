@@ -1,0 +1,70 @@
+"""Which files are being read at this moment, on disk: so that one that brings the process down is found out.
+
+A decoder is C code and the bytes are anybody's. Without this, systemd would start the daemon again and again on the same
+image. The file is not synced: it must outlive the process, not the machine.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from types import TracebackType
+
+TRIES = 3  # so often a file may be the only one in hand when the process dies; a kill -9 may fall there by chance
+
+
+class InHand:
+    """The file NAME.inhand beside the ledger. `suspects` are the files that were in hand when the last process died.
+
+    They are read one at a time, each after it was written down alone; with `culprits` the process died like that TRIES
+    times. A context manager: a process that ends well has nothing in hand.
+    """
+
+    def __init__(self, ledger: Path) -> None:
+        file = ledger.with_name(ledger.name + ".inhand")
+        self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        deaths = _read(self._descriptor)
+        self.suspects = {path: tries for path, tries in deaths.items() if tries < TRIES}
+        self.culprits = {path for path, tries in deaths.items() if tries >= TRIES}
+
+    def __enter__(self) -> InHand:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if error is None:
+            self.take(())
+        os.close(self._descriptor)
+
+    def take(self, paths: Iterable[str]) -> None:
+        """These are in hand now, instead of those before."""
+        taken = list(paths)
+        alone = len(taken) == 1
+        deaths = {path: self.suspects.get(path, 0) + alone for path in taken}
+        waiting = {path: tries for path, tries in self.suspects.items() if path not in deaths}
+        # One path a line, in JSON, since it may hold a line break; a write this short is whole or not there.
+        known = dict.fromkeys(self.culprits, TRIES) | waiting
+        data = "".join(json.dumps([path, tries]) + "\n" for path, tries in (known | deaths).items()).encode()
+        try:
+            os.pwrite(self._descriptor, data, 0)
+        except OSError:  # a full disk is no reason to stop counting; what stands there names other files
+            data = b""
+        os.ftruncate(self._descriptor, len(data))
+
+    def clear(self, path: str) -> None:
+        """This suspect was read and nothing happened, or this culprit's end is in the ledger."""
+        self.suspects.pop(path, None)
+        self.culprits.discard(path)
+
+
+def _read(descriptor: int) -> dict[str, int]:
+    deaths: dict[str, int] = {}
+    for line in os.pread(descriptor, 1 << 20, 0).splitlines():
+        try:
+            path, tries = json.loads(line)
+        except (ValueError, TypeError):  # the process died while it wrote
+            continue
+        if isinstance(path, str) and isinstance(tries, int):
+            deaths[path] = tries
+    return deaths

@@ -1,0 +1,122 @@
+"""The files in hand, on disk, and the daemon that dies of one of them."""
+
+import os
+import signal
+import subprocess
+import sys
+from hashlib import sha256
+from pathlib import Path
+
+import pytest
+
+from edge.config import EdgeConfig, format_config
+from edge.inhand import TRIES, InHand
+
+from .conftest import Ship
+from .images import TINY_BUNDLE, image_bytes, kind_of
+
+# A daemon whose decoder, or classifier, dies of one content as one in C does, without a word.
+DYING = """
+import hashlib, os, signal, sqlite3, sys
+from contextlib import closing
+from pathlib import Path
+import cv2
+from ai_edge_litert.interpreter import Interpreter
+from edge import daemon
+from edge.config import read_config
+from edge.notify import Notifier
+
+config, poison, where, images = read_config(Path(sys.argv[1])), sys.argv[2], sys.argv[3], int(sys.argv[4])
+swallowed = False
+decode, invoke = cv2.imdecode, Interpreter.invoke
+
+
+def decode_or_die(data, flags):
+    global swallowed
+    swallowed = swallowed or hashlib.sha256(data.tobytes()).hexdigest() == poison
+    if swallowed and where == "decoder":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return decode(data, flags)
+
+
+def invoke_or_die(self):
+    if swallowed and where == "classifier":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    return invoke(self)
+
+
+def done():
+    with closing(sqlite3.connect(config.ledger)) as ledger:
+        seen, waiting = ledger.execute("SELECT seen, waiting FROM account").fetchone()
+    return seen >= images and waiting == 0
+
+
+cv2.imdecode, Interpreter.invoke = decode_or_die, invoke_or_die
+daemon.run(config, done, Notifier(None))
+"""
+
+
+def die_with(ledger: Path, paths: list[str]) -> tuple[dict[str, int], set[str]]:
+    """A process that dies while these are in hand; the suspects and culprits that it had found."""
+    dying = InHand(ledger)
+    found = dict(dying.suspects), set(dying.culprits)
+    dying.take(paths)  # and no more: what a death leaves is what is in the file
+    dying.__exit__(RuntimeError, RuntimeError(), None)
+    return found
+
+
+def test_what_was_in_hand_is_suspect_after_a_death_and_not_after_a_good_end(tmp_path):
+    ledger = tmp_path / "ledger.sqlite"
+    die_with(ledger, ["a.png", "b\n.png", os.fsdecode(b"\xe9.png")])
+    with InHand(ledger) as after:
+        assert after.suspects == {"a.png": 0, "b\n.png": 0, os.fsdecode(b"\xe9.png"): 0}
+        for path in list(after.suspects):
+            after.take([path])
+            after.clear(path)
+    with InHand(ledger) as later:
+        assert (later.suspects, later.culprits) == ({}, set())
+
+
+def test_a_file_that_was_alone_in_hand_at_every_death_is_the_culprit(tmp_path):
+    ledger = tmp_path / "ledger.sqlite"
+    for deaths in range(TRIES):
+        assert die_with(ledger, ["a.png"]) == ({"a.png": deaths} if deaths else {}, set())
+    # A death before the culprit's end is in the ledger does not acquit it.
+    assert die_with(ledger, ["b.png", "c.png"]) == ({}, {"a.png"})
+    with InHand(ledger) as later:
+        assert (later.suspects, later.culprits) == ({"b.png": 0, "c.png": 0}, {"a.png"})
+        later.clear("a.png")
+        later.clear("b.png")
+        later.clear("c.png")
+    with InHand(ledger) as last:
+        assert (last.suspects, last.culprits) == ({}, set())
+
+
+@pytest.mark.parametrize(
+    "left", [b'["a.png", 2]\n["b.pn', b"\0" * 50, b"[1, 2]\n{}\nnull\n", b'["a.png", 2]\n\xff\xfe']
+)
+def test_a_note_torn_in_the_writing_is_no_reason_not_to_start(tmp_path, left: bytes):
+    (tmp_path / "ledger.sqlite.inhand").write_bytes(left)
+    with InHand(tmp_path / "ledger.sqlite") as after:
+        assert after.suspects == ({"a.png": 2} if b"a.png" in left else {})
+
+
+@pytest.mark.parametrize("where", ["decoder", "classifier"])
+def test_a_file_the_process_dies_of_is_found_out_and_all_others_count(ship: Ship, where: str):
+    images = 24
+    for number in range(images):
+        (ship.watch / f"{number:02d}.png").write_bytes(image_bytes(kind_of(number), number))
+    poison = sha256(image_bytes(kind_of(13), 13)).hexdigest()
+    ship.config.write_text(
+        format_config(EdgeConfig(ship.watch, TINY_BUNDLE, ship.ledger, ship.out, settle_seconds=0.1, threads=1))
+    )
+    command = [sys.executable, "-c", DYING, str(ship.config), poison, where, str(images)]
+    deaths = 0
+    while (ended := subprocess.run(command, capture_output=True, text=True, timeout=60)).returncode:
+        assert ended.returncode == -signal.SIGSEGV, ended.stderr
+        deaths += 1
+        assert deaths <= TRIES + 1, "systemd would restart it for ever"
+    ship.await_accounting(counted=images - 1, rejected=1)
+    assert ship.rejects() == {"13.png": "crashed"}
+    assert deaths == TRIES + 1, "once in its batch, then alone"
+    assert ship.ledger.with_name("ledger.sqlite.inhand").read_text() == ""
