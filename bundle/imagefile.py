@@ -15,6 +15,7 @@ import numpy as np
 
 from bundle.errors import BadImage
 
+MAX_JPEG_SCANNED = 1_000_000_000  # pixels times scans: about a second to decode; cameras write 1 to 10 scans
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".pgm"})
 
 
@@ -70,7 +71,7 @@ def _jpeg(data: bytes) -> ImageFile | None:
     A search for FF D9 would not do: a segment between two scans may hold these bytes.
     """
     size: tuple[int, int] | None = None  # width, height
-    scanned = False
+    scans = 0
     at = 2
     while True:
         if data[at] != 0xFF:
@@ -83,7 +84,7 @@ def _jpeg(data: bytes) -> ImageFile | None:
             at += 2
             continue
         if marker == 0xD9:
-            if size is None or not scanned:
+            if size is None or not scans:
                 raise BadImage("corrupt", "the JPEG file ends without a scan")
             return ImageFile("jpeg", *size)
         (length,) = struct.unpack_from(">H", data, at + 2)
@@ -96,7 +97,12 @@ def _jpeg(data: bytes) -> ImageFile | None:
         if marker == 0xDA:
             if size is None:
                 raise BadImage("corrupt", "the JPEG file has a scan before its frame header")
-            scanned = True
+            scans += 1
+            if scans * size[0] * size[1] > MAX_JPEG_SCANNED:  # each scan of a progressive file goes over all its pixels
+                raise BadImage(
+                    "too large",
+                    f"a JPEG of {size[0]} x {size[1]} pixels with {scans} or more scans takes too long to decode",
+                )
             end = _JPEG_AFTER_SCAN.search(data, at)
             if end is None:
                 return None

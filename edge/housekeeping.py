@@ -7,6 +7,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from functools import partial
+from pathlib import Path, PurePosixPath
 
 from bundle.errors import BadImage
 from edge.backup import Backups
@@ -14,7 +15,7 @@ from edge.capture import CaptureTimes
 from edge.catchup import requests
 from edge.clearing import Retention
 from edge.config import EdgeConfig
-from edge.files import Found
+from edge.files import Found, is_shard_name
 from edge.intake import Intake
 from edge.ledger import Ledger
 from edge.overload import Backlog, bound_images, drop, excess, take_up, waiting_bytes
@@ -28,7 +29,10 @@ _TAKE_UP = 1000  # dropped images taken up at a time
 _JUDGE_SECONDS = 0.01  # of each turn for quality control, at most
 _CLEAR_SECONDS = 0.03  # of each turn for retention, at most
 _ERRANDS = 20  # rejected files brought away at a time
-_AGAIN_SECONDS = 30.0  # until it is tried again
+_ERRAND_SECONDS = 0.1  # or for so long
+_FAILURES = 3  # in one go: it is not the file, it is the folder
+_STUCK = 1000  # errands that failed, as many as are remembered
+_AGAIN_SECONDS = 10.0  # until they are tried again
 
 
 class Housekeeping:
@@ -51,6 +55,7 @@ class Housekeeping:
         self._read, self._bundle_digest = read, bundle_digest
         self._errands_problem: str | None = None
         self._errands_at = 0.0
+        self._stuck: set[int] = set()  # errands that failed: they are tried again when there are no others
         self._retention = Retention(
             config.retention, config.watch, ledger.connection, ledger.record_gone, wall_ns, steady
         )
@@ -147,34 +152,59 @@ class Housekeeping:
             log.info("all that was asked for has been taken up (%s)", file.name)
 
     def _run_errands(self, now: float) -> None:
-        """Rejected files to their folder, some at a time. The first that cannot be brought there ends it for a while."""
+        """Rejected files to their folder, some at a time. One that cannot be brought there holds up no other."""
         settings = self._config.rejects
         if settings.files == "stay":
             return
-        done = []
-        try:
-            for number, noted, reason, detail, sha256 in self._ledger.errands(_ERRANDS):
-                why = Why(reason, detail, noted.size, noted.mtime_ns, sha256, self._bundle_digest)
-                put_aside(
-                    self._config.watch,
-                    noted.path,
-                    settings.files,
-                    self._config.rejects_folder,
-                    why,
-                    self._wall_ns(),
-                    partial(self._read, noted),
-                )
+        done, tried = [], 0
+        failed: list[OSError] = []
+        for errand in self._ledger.errands(_ERRANDS + len(self._stuck)):
+            number = errand[0]
+            if number in self._stuck:
+                continue
+            if len(failed) == _FAILURES or (tried and self._steady() - now > _ERRAND_SECONDS):
+                break
+            tried += 1
+            try:
+                self._bring(errand)
+            except OSError as error:
+                failed.append(error)
+                self._stuck.add(number)
+            else:
                 done.append(number)
-        except OSError as error:
-            self._errands_at = now + _AGAIN_SECONDS
-            self._errands_problem = (
-                f"{self._config.rejects_folder}: rejected files cannot be brought there ({error.strerror or error});"
-                " make room, or allow this user to write there and to take them from the watched folder"
+        if failed:
+            problem = (
+                f"{self._config.rejects_folder}: rejected files cannot be brought there"
+                f" ({failed[-1].strerror or failed[-1]}); make room, or allow this user to write there and to take them"
+                " from the watched folder"
             )
-            log.error("%s", self._errands_problem)
-        except BadImage:
-            done.append(number)  # a member whose bytes cannot be had: there is nothing to bring
-        else:
+            if problem != self._errands_problem:
+                log.error("%s", problem)
+            self._errands_problem = problem
+        elif not self._stuck:
             self._errands_problem = None
+        if len(failed) == _FAILURES or (self._stuck and not tried):
+            self._errands_at = now + _AGAIN_SECONDS
+        if (self._stuck and not tried) or len(self._stuck) > _STUCK:
+            self._stuck.clear()  # all others were brought: now these once more
         if done:
             self._ledger.errands_done(done)
+
+    def _bring(self, errand: tuple[int, Found, str, str, bytes | None]) -> None:
+        """One rejected file to the folder for them; nothing where it is gone. Raises OSError."""
+        _, noted, reason, detail, sha256 = errand
+        why = Why(reason, detail, noted.size, noted.mtime_ns, sha256, self._bundle_digest)
+        member = partial(self._member, noted) if _in_shard(self._config.watch, noted.path) else None
+        how, folder = self._config.rejects.files, self._config.rejects_folder
+        put_aside(self._config.watch, noted.path, how, folder, why, self._wall_ns(), member)
+
+    def _member(self, noted: Found) -> bytes | None:
+        try:
+            return self._read(noted)
+        except (BadImage, FileNotFoundError):  # its bytes cannot be had: there is nothing to bring
+            return None
+
+
+def _in_shard(root: Path, path: str) -> bool:
+    """Whether the path leads into an archive; a folder may be named like one."""
+    return any(is_shard_name(str(part)) and (root / part).is_file() for part in PurePosixPath(path).parents)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import logging
+import os
+import stat
 from collections.abc import Callable, Generator, Iterator
 from itertools import islice
 
@@ -147,11 +149,15 @@ class Intake:
         return found
 
     def _gone(self, path: str) -> bool:
-        """Whether there is no such file any more. An archive that cannot be read now may still hold it."""
-        if look(self._root, path) is not None:
-            return False
+        """Whether there is no such file any more. One that may not be looked at now, or its archive, may be there still."""
         try:
-            return not _in_shard(path) or self._shards.look(path) is None
+            return not stat.S_ISREG(os.stat(f"{self._root}/{path}").st_mode)  # noqa: PTH116
+        except FileNotFoundError:
+            return True
+        except NotADirectoryError:  # a member of an archive, or a folder whose name a file has now
+            with contextlib.suppress(OSError):
+                return self._shards.look(path) is None
+            return False
         except OSError:
             return False
 

@@ -82,10 +82,16 @@ class Ledger:
                 ).fetchone()
                 if row is None:
                     waiting = self.connection.execute(
-                        f"UPDATE sighting SET size = ?, mtime_ns = ? WHERE path = ? AND {WAITING}",
-                        (file.size, file.mtime_ns, key[0]),
-                    )
-                    if waiting.rowcount == 0:
+                        f"SELECT id FROM sighting WHERE path = ? AND {WAITING} ORDER BY id", (key[0],)
+                    ).fetchall()
+                    if waiting:
+                        self.connection.execute(
+                            "UPDATE sighting SET size = ?, mtime_ns = ? WHERE id = ?",
+                            (file.size, file.mtime_ns, *waiting[0]),
+                        )
+                        # More than one wait where a path was dropped, written anew, and then taken up again.
+                        self.connection.executemany("DELETE FROM sighting WHERE id = ?", waiting[1:])
+                    else:
                         self.connection.execute(
                             "INSERT INTO sighting (path, size, mtime_ns, found_ns) VALUES (?, ?, ?, ?)", (*key, now_ns)
                         )
@@ -131,11 +137,10 @@ class Ledger:
 
         With `newest_first` in the opposite order; beyond 0 is the end from which the order begins.
         """
-        order, side = ("DESC", "<") if newest_first else ("ASC", ">")
+        order, side, end = ("DESC", "<", 2**63 - 1) if newest_first else ("ASC", ">", 0)
         rows = self.connection.execute(
-            f"SELECT id, path, size, mtime_ns FROM sighting WHERE {WAITING} AND (? = 0 OR id {side} ?)"
-            f" ORDER BY id {order} LIMIT ?",
-            (beyond, beyond, limit),
+            f"SELECT id, path, size, mtime_ns FROM sighting WHERE {WAITING} AND id {side} ? ORDER BY id {order} LIMIT ?",
+            (beyond or end, limit),
         )
         return [(number, Found(path, size, mtime_ns)) for number, path, size, mtime_ns in rows]
 
@@ -294,19 +299,22 @@ class Ledger:
         return another, True
 
     def _sight(self, found: Found, image_id: int | None, reason: str | None, detail: str | None, now_ns: int) -> bool:
-        """Decides the sighting; False where that changes nothing."""
+        """Decides the sighting; False where that changes nothing. One that was read stays so, should it be unreadable now."""
         path = stored(found.path)
         changed = self.connection.execute(
             "INSERT INTO sighting (path, size, mtime_ns, found_ns, image_id, reason, detail) VALUES (?, ?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (path, size, mtime_ns) DO UPDATE"
             " SET image_id = excluded.image_id, reason = excluded.reason, detail = excluded.detail, dropped = NULL"
-            " WHERE sighting.image_id IS NOT excluded.image_id OR sighting.reason IS NOT excluded.reason",
+            " WHERE (sighting.image_id IS NOT excluded.image_id OR sighting.reason IS NOT excluded.reason)"
+            " AND (sighting.image_id IS NULL OR excluded.image_id IS NOT NULL)",
             (path, found.size, found.mtime_ns, now_ns, image_id, reason, detail),
         ).rowcount
         self.connection.execute(f"DELETE FROM sighting WHERE path = ? AND {WAITING}", (path,))
         # An archive may have a hundred thousand members of one size and mtime: they are looked through only if need be.
         vanished = "SELECT EXISTS (SELECT 1 FROM refusal WHERE reason = ? AND images > 0)"
         if image_id is not None and self._value(vanished, VANISHED):
+            # Seen as vanished when it had other bytes, or none yet, and could not be looked at for a while.
+            self.connection.execute("DELETE FROM sighting WHERE path = ? AND reason = ?", (path, VANISHED))
             # Seen as vanished under the name it had before: a rename that fell between two looks.
             self.connection.execute(
                 "DELETE FROM sighting WHERE id = (SELECT old.id FROM sighting AS old JOIN sighting AS new"
@@ -357,9 +365,9 @@ class Ledger:
         """
         rows = self.connection.execute(
             "SELECT sighting.id, path, size, mtime_ns, COALESCE(sighting.reason, image.reason),"
-            " COALESCE(sighting.detail, image.detail), sha256 FROM errand JOIN sighting ON sighting.id = sighting_id"
+            " COALESCE(sighting.detail, image.detail), sha256 FROM errand CROSS JOIN sighting ON sighting.id = sighting_id"
             " LEFT JOIN image ON image.id = image_id WHERE COALESCE(sighting.reason, image.reason) IS NOT NULL"
-            " ORDER BY sighting.id LIMIT ?",
+            " ORDER BY sighting_id LIMIT ?",  # CROSS: SQLite would go through all sightings for the few errands
             (limit,),
         ).fetchall()
         return [

@@ -119,6 +119,9 @@ def m002_the_sea(connection: sqlite3.Connection) -> None:
         "ALTER TABLE sighting ADD COLUMN capture_ns INTEGER",
         "ALTER TABLE sighting ADD COLUMN gone_ns INTEGER",  # UTC ns when retention deleted the file
         "DROP INDEX sighting_unread",
+        # Of files that were read only: or SQLite would look there for those that were not, and find them all.
+        "DROP INDEX sighting_image",
+        "CREATE INDEX sighting_image ON sighting (image_id) WHERE image_id IS NOT NULL",
         f"CREATE INDEX sighting_waiting ON sighting (id) WHERE {WAITING}",
         "CREATE INDEX sighting_dropped ON sighting (capture_ns) WHERE dropped IS NOT NULL",
         "CREATE INDEX sighting_rejected ON sighting (reason, path) WHERE reason IS NOT NULL",

@@ -67,7 +67,6 @@ class Sight:
 class Watcher:
     """A context manager around one folder; `poll` gives what came up. For one thread.
 
-    problem   what a person should know, one line, or None
     passes    how many scans of the whole folder are complete
     """
 
@@ -81,7 +80,7 @@ class Watcher:
     ) -> None:
         """poll_seconds: how often to walk a mount that sends no notifications; None: as `rescan_seconds`."""
         self.root = root
-        self.problem: str | None = None
+        self._problem: str | None = None
         self.passes = 0
         self._recursive, self._rescan_seconds, self._monotonic = recursive, rescan_seconds, monotonic
         self._poll_seconds, self._every_seconds = poll_seconds, rescan_seconds
@@ -95,21 +94,33 @@ class Watcher:
         self._subtrees: Iterator[Found] = iter(())
         self._scan: Iterator[Found] | None = None
         self._next_scan = self._next_root_check = 0.0
-        self._refused: set[str] = set()  # folders that we have complained of
+        self._refused: dict[str, str] = {}  # folders that could not be listed lately, and why
+        self._refused_now: dict[str, str] = {}  # the same, of the walk that is under way
 
     def __enter__(self) -> Watcher:
         check_folder(self.root)
-        logging.getLogger(_INOTIFY_LOG).addFilter(self._overflow)
+        for name in _INOTIFY_LOGS:
+            logging.getLogger(name).addFilter(self._overflow)
         self._attach()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self._detach()
-        logging.getLogger(_INOTIFY_LOG).removeFilter(self._overflow)
+        for name in _INOTIFY_LOGS:
+            logging.getLogger(name).removeFilter(self._overflow)
 
     def rescan(self) -> None:
         """The whole folder is walked at the next poll, a walk that is under way from its beginning."""
         self._scan, self._next_scan = None, 0.0
+
+    @property
+    def problem(self) -> str | None:
+        """What a person should know, one line, or None."""
+        if self._problem is not None or not self._refused:
+            return self._problem
+        folder, why = next(iter(self._refused.items()))
+        others = f" and {len(self._refused) - 1} more folders" if len(self._refused) > 1 else ""
+        return f"{self.root / folder}{others}: cannot be listed ({why}); allow this user to read it: its images are not seen"
 
     @property
     def attached(self) -> bool:
@@ -141,6 +152,7 @@ class Watcher:
                 self._scan = None
                 now = self._monotonic()
                 self._next_scan = now + max(self._every_seconds, (now - self._scan_began) * (1 / _SCAN_SHARE - 1))
+                self._refused, self._refused_now = self._refused_now, {}
                 if self.attached:  # a folder that went away half way was not scanned
                     self.passes += 1
         return sights
@@ -178,15 +190,15 @@ class Watcher:
         root = str(self.root)
         status = self.root.stat()
         try:
-            self._observer, self.problem = self._observe(root), None
+            self._observer, self._problem = self._observe(root), None
         except OSError as error:
             # Out of inotify watches, for one. The rescan alone finds everything too, only later.
             limit = "max_user_instances" if error.errno == errno.EMFILE else "max_user_watches"
-            self.problem = (
+            self._problem = (
                 f"no notifications for {root} ({error.strerror or error}); it is rescanned every "
                 f"{self._rescan_seconds:g} s instead; raise fs.inotify.{limit} and start again"
             )
-            log.warning("%s", self.problem)
+            log.warning("%s", self._problem)
         self._every_seconds = self._rescan_seconds
         if self._poll_seconds is not None and not sends_events(self.root):
             self._every_seconds = self._poll_seconds
@@ -232,8 +244,8 @@ class Watcher:
             self._detach()
             self._scan, self._subtrees = None, iter(())
             self._new_folders.clear()
-            self.problem = f"the watched folder {self.root} is gone; counting goes on when it is back"
-            log.error("%s", self.problem)
+            self._problem = f"the watched folder {self.root} is gone; counting goes on when it is back"
+            log.error("%s", self._problem)
         if identity is not None:
             try:
                 self._attach()
@@ -242,9 +254,11 @@ class Watcher:
             log.info("the watched folder %s is back", self.root)
 
     def _refuse(self, folder: str, error: OSError) -> None:
+        why = error.strerror or str(error)
         if folder not in self._refused:
-            self._refused.add(folder)
-            log.error("%s: cannot be listed (%s); its images are not seen", self.root / folder, error.strerror)
+            log.error("%s: cannot be listed (%s); its images are not seen", self.root / folder, why)
+            self._refused[folder] = why
+        self._refused_now[folder] = why
 
 
 def check_folder(root: Path) -> None:
@@ -282,7 +296,7 @@ class _Handler(FileSystemEventHandler):
             self._events.put((path, moved or isinstance(event, FileClosedEvent), before))
 
 
-_INOTIFY_LOG = "watchdog.observers.inotify_c"
+_INOTIFY_LOGS = ("watchdog.observers.inotify_c", "watchdog.observers.inotify")
 
 
 class _Overflow(logging.Filter):

@@ -1,6 +1,7 @@
 """The files in hand, on disk, and the daemon that dies of one of them."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -99,6 +100,22 @@ def test_a_note_torn_in_the_writing_is_no_reason_not_to_start(tmp_path, left: by
     (tmp_path / "ledger.sqlite.inhand").write_bytes(left)
     with InHand(tmp_path / "ledger.sqlite") as after:
         assert after.suspects == ({"a.png": 2} if b"a.png" in left else {})
+
+
+def test_where_it_cannot_be_written_nothing_is_in_hand_and_nothing_stops(tmp_path):
+    """A file may not grow here: an OSError of the real call, as a full disk gives it."""
+    ledger = tmp_path / "ledger.sqlite"
+    in_hand = InHand(ledger)
+    in_hand.take(["earlier.png"])
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        in_hand.take(["a.png"])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert ledger.with_name("ledger.sqlite.inhand").read_bytes() == b"", "nor is an earlier file accused"
+    assert die_with(ledger, []) == ({}, set())
+    in_hand.__exit__(None, None, None)
 
 
 @pytest.mark.parametrize("where", ["decoder", "classifier"])

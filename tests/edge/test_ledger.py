@@ -165,6 +165,24 @@ def test_a_dropped_file_is_passed_by_until_it_is_taken_up_and_then_it_waits(ledg
     assert accounting(rows) == (2, 0, 0, 2, 0)
 
 
+def test_a_dropped_file_that_was_written_anew_and_taken_up_is_one_waiting_file_when_it_changes_again(ledger, rows):
+    ledger.note([file("a.png", 1, 1)], NOW)
+    drop(ledger.connection, "newest", 1, lambda found: found.mtime_ns, b"")
+    ledger.note([file("a.png", 2, 2)], NOW)
+    take_up(ledger.connection, 10)
+    assert ledger.note([file("a.png", 3, 3)], NOW) == [file("a.png", 3, 3)]
+    assert accounting(rows) == (1, 0, 0, 1, 0)
+    assert rows("SELECT path, size FROM sighting") == [("a.png", 3)]
+
+
+def test_a_vanished_file_that_is_back_beside_its_successor_is_one_waiting_file_when_it_changes_again(ledger, rows):
+    ledger.note([file("a.png", 1, 1)], NOW)
+    ledger.vanish(["a.png"])
+    for size in (2, 1, 3):
+        assert ledger.note([file("a.png", size, size)], NOW) == [file("a.png", size, size)]
+    assert accounting(rows) == (1, 0, 0, 1, 0)
+
+
 def test_a_dropped_file_that_was_in_hand_already_counts_and_is_dropped_no_more(ledger, rows):
     ledger.note([file("a.png"), file("b.png")], NOW)
     drop(ledger.connection, "newest", 2, lambda found: found.mtime_ns, b"")
@@ -442,6 +460,12 @@ def test_an_unreadable_file_is_tried_again_and_counts_when_it_can_be_read(ledger
     assert ledger.record([closed], 1, NOW) == [], "known already: nothing to log"
     assert accounting(rows) == (1, 0, 1, 0, 0)
     ledger.record([counted(closed.found, "A")], 1, NOW)
+    assert accounting(rows) == (1, 1, 0, 0, 0)
+
+
+def test_a_file_that_was_read_stays_counted_when_it_is_unreadable_later(ledger, rows):
+    ledger.record([counted(file("a.png"), "A")], 1, NOW)
+    assert ledger.record([Unread(file("a.png"), "unreadable", "I/O error")], 1, NOW) == []
     assert accounting(rows) == (1, 1, 0, 0, 0)
 
 

@@ -26,6 +26,7 @@ def test_after_an_overflow_everything_is_counted_soon_and_new_folders_are_watche
     (ship.watch / "late").mkdir()  # nobody hears of this folder
     (ship.watch / "late" / "first.png").write_bytes(image_bytes("jelly", 5))
     ship.process.send_signal(signal.SIGCONT)
+    until(lambda: ship.accounting()["duplicates"] == files - 2, "all files decided on", seconds=240)
     ship.await_accounting(counted=3, duplicates=files - 2)
     said = f"{ship.watch}: more happened at once than the system could tell; the folder is walked"
     assert ship.said().count(said) == 1, ship.said()

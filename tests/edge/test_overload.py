@@ -169,7 +169,7 @@ def test_what_is_dropped_is_recorded_with_policy_and_capture_time_and_all_is_tak
         (policy, 1)
     ]
     assert f"were left out (policy {policy}); planktow-edge catch-up takes them up later" in ship.said()
-    assert raised(ship) == pytest.approx(images)
+    assert raised(ship) == pytest.approx(images, abs=0.01)  # decimals of the table
     late = counted[8:]  # the first batch was taken before there was any bound
     if policy == "newest":
         assert counted[0] == images - 1

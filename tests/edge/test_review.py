@@ -32,6 +32,7 @@ from .filled import MEASURES, SECOND, TEN, other_bundle
 
 CHAIN, SPHERE, JELLY = 0, 1, 2  # labels of the tiny bundle
 HOUR_NS = 3600 * SECOND
+LONG_SECONDS = 1000.0  # by then all that is done now and then has its turn
 SMALL = ImageRule("too small", min_long_side_pixels=30)
 BUBBLES = WindowRule("bubbles", ("sphere",), max_share=0.5, window_seconds=60, min_images=4)
 PORT = Circle(50.0, 8.0, 5.0)
@@ -90,7 +91,7 @@ class Deck:
 
     def steps(self, number: int) -> None:
         """At most so many steps of judging, each in a turn of its own: then the process may die."""
-        self.now += 10
+        self.now += LONG_SECONDS
         self._tick = 0.3
         for _ in range(number):
             self.review.turn(budget_seconds=0.5)
@@ -98,7 +99,7 @@ class Deck:
 
     def settle(self) -> None:
         """All that is left to do."""
-        self.now += 10
+        self.now += LONG_SECONDS
         self.review.turn(budget_seconds=0.5)  # the clock stands still meanwhile
 
     def _steady(self) -> float:
@@ -165,6 +166,17 @@ def track_line(seconds: float, latitude: float = 50.0, longitude: float = 8.0) -
 
 
 HEAD = "time,latitude,longitude\n"
+
+
+@pytest.fixture
+def new_deck(tmp_path, tiny):
+    """Gives a new folder, and what makes a deck in it with rules."""
+
+    def make():
+        folder = Path(tempfile.mkdtemp(dir=tmp_path))
+        return folder, lambda rules: Deck(folder / "ledger.sqlite", tiny, rules)
+
+    return make
 
 
 @pytest.fixture
@@ -424,8 +436,8 @@ def test_a_track_that_grows_by_single_fixes_changes_as_much_as_one_read_at_once(
     file = tmp_path / "track.csv"
     file.write_text(HEAD)
     deck = deck_with(**vars(track_rules(file, max_gap_seconds)))
-    deck.take(Shot(second) for second in range(0, 400, 3))
-    for second in range(0, 400, 4):
+    deck.take(Shot(second) for second in range(0, 400, 5))
+    for second in range(0, 400, 8):
         with file.open("a") as log:  # it casts off, stops, goes on
             log.write(track_line(second, 50.0 + (0 if 150 < second < 250 else second) / 1800))
         deck.settle()
@@ -573,11 +585,11 @@ class Log:
 
 
 @settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(data=some.data())
-def test_whatever_happened_in_whatever_order_each_image_ends_as_a_plain_computation_says(tmp_path, tiny, data):
-    folder = Path(tempfile.mkdtemp(dir=tmp_path))
+def test_whatever_happened_in_whatever_order_each_image_ends_as_a_plain_computation_says(new_deck, data):
+    folder, deck_with_rules = new_deck()
     file = folder / "track.csv"
     log = Log(file)
 
@@ -595,7 +607,7 @@ def test_whatever_happened_in_whatever_order_each_image_ends_as_a_plain_computat
             tuple(data.draw(circles)),
         )
 
-    with Deck(folder / "ledger.sqlite", tiny, rules()) as deck:
+    with deck_with_rules(rules()) as deck:
         for _ in range(data.draw(some.integers(1, 12), label="events")):
             match data.draw(some.sampled_from(("take", "take", "grow", "rules", "restart", "steps", "settle"))):
                 case "take":

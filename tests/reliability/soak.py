@@ -12,7 +12,7 @@ edge/known.py that are not merged yet (65,536 of some 100 bytes: 6.5 MiB, then 8
 large batch and the WAL index maps (SPARE_MIB). Beyond their sum we allow MIB_PER_1000 for a thousand images: at 100 a second
 for a day that is less than the 600 MiB the daemon may take. Measured on two cores, 31,502 files in 5 minutes: 0.55 MiB per
 1,000 while page cache and hashes filled; 200,000 files of flood.py ended at 153 MiB. So a soak says much about memory only
-once it has outgrown the sum: from some 50,000 images on. Exit code 1: a fault.
+once it has outgrown the sum: from some 100,000 images on. Exit code 1: a fault.
 """
 
 from __future__ import annotations
