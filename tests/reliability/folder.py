@@ -154,6 +154,7 @@ def files_locked(ship: Ship, camera: Camera) -> str:
     until(lambda: ship.status().get("rejects", {}).get("unreadable") == len(files), "the unreadable are told of", 60)
     for file in files:
         file.chmod(0o644)
+    until(lambda: not ship.status().get("rejects", {}).get("unreadable"), "they are read after all", 60)
     return ""
 
 
