@@ -37,11 +37,11 @@ def open_writer(path: Path) -> tuple[sqlite3.Connection, BinaryIO]:
         doubtful = not closed_well(path)
         connection = _connect(path, "rwc")
         try:
-            _check(connection, path, writer=True)
-            if doubtful:
+            begun = _check(connection, path, writer=True)
+            if begun and doubtful:
                 _read_ahead(path)
-            if doubtful and (faults := check_ledger(connection, thorough=False)):
-                raise BadConfig(f"{path}: damaged ({faults[0]}); run: planktow-edge repair --ledger {path}")
+                if faults := check_ledger(connection, thorough=False):
+                    raise BadConfig(f"{path}: damaged ({faults[0]}); run: planktow-edge repair --ledger {path}")
             connection.execute("PRAGMA journal_mode = WAL")
             # A power cut may take the last commits back, and the next scan makes them again: docs/decisions/0007.
             connection.execute("PRAGMA synchronous = NORMAL")
@@ -88,13 +88,16 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
     return connection
 
 
-def _check(connection: sqlite3.Connection, path: Path, writer: bool) -> None:
-    """Raises BadConfig unless this is a ledger that this version can use."""
+def _check(connection: sqlite3.Connection, path: Path, writer: bool) -> bool:
+    """Whether the ledger was begun: an empty file is one to be, for the writer. A power cut at its making leaves such.
+
+    Raises BadConfig unless this is a ledger that this version can use.
+    """
     try:
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (tables,) = connection.execute("SELECT COUNT(*) FROM sqlite_schema").fetchone()
         if writer and application == 0 and tables == 0:
-            return
+            return False
         if application != APPLICATION_ID:
             raise BadConfig(f"{path}: a database, but not a Planktow ledger; give another file")
         version = schema_version(connection)
@@ -110,6 +113,7 @@ def _check(connection: sqlite3.Connection, path: Path, writer: bool) -> None:
         )
     if version < len(MIGRATIONS) and not writer:
         raise BadConfig(f"{path}: of an older Planktow; `planktow-edge run` brings it up to date when it starts")
+    return True
 
 
 def _read_ahead(path: Path) -> None:

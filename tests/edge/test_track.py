@@ -305,7 +305,7 @@ def test_a_track_that_is_not_there_is_named(tmp_path):
 
 @given(some.binary(max_size=300))
 def test_no_bytes_do_more_than_be_refused(tmp_path_factory, data):
-    file = tmp_path_factory.getbasetemp() / "any"
+    file = tmp_path_factory.getbasetemp() / "bytes-as-a-track"
     for head in (b"", HEADER.encode(), b"time,lat,lon\n1795428000,1,2\n", b"$GPRMC,"):
         file.write_bytes(head + data + b"\n")
         fault = ""
