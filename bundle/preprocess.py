@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.errors import BadBundle, BadImage
-from bundle.imagefile import inspect
+from bundle.imagefile import ImageFile, inspect
 
 Pixels = NDArray[np.uint8]
 
@@ -93,12 +93,22 @@ def decode(data: bytes, max_image_pixels: int = MAX_IMAGE_PIXELS) -> Pixels:
     Colour becomes luma, 16 bits are scaled by 1/257 and rounded, an orientation tag is ignored: pixels as stored.
     Raises BadImage with a reason: empty, not an image, truncated, corrupt, too large, unsupported.
     """
+    return decode_as(inspect_within(data, max_image_pixels), data)
+
+
+def inspect_within(data: bytes, max_image_pixels: int) -> ImageFile:
+    """What the file says of itself, before anything is allocated. Raises BadImage as `decode` does."""
     header = inspect(data)
     if header.width * header.height > max_image_pixels:
         raise BadImage(
             "too large",
             f"{header.width} x {header.height} pixels, the limit is {max_image_pixels} (input.max_image_pixels)",
         )
+    return header
+
+
+def decode_as(header: ImageFile, data: bytes) -> Pixels:
+    """The rest of `decode`, for a caller who wanted to know the size first."""
     flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION
     try:
         decoded = cv2.imdecode(np.frombuffer(data, np.uint8), flags)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from bundle.ensemble import Ensemble
 from bundle.errors import BadImage
 from bundle.folder import Bundle
-from bundle.preprocess import Prepared
+from bundle.preprocess import Prepared, decode_as, inspect_within
 from edge.capture import Capture, CaptureTimes
 from edge.files import Found, mtime_of
 from edge.measures import Measures, measure
@@ -37,9 +39,18 @@ Taken = Ready | Again | Rejected | Unread
 class Reader:
     """Reads files of the watched folder, members of its archives too, and prepares their images."""
 
-    def __init__(self, root: Path, bundle: Bundle, times: CaptureTimes, shards: Shards, max_image_bytes: int) -> None:
+    def __init__(
+        self,
+        root: Path,
+        bundle: Bundle,
+        times: CaptureTimes,
+        shards: Shards,
+        max_image_bytes: int,
+        alone: Callable[[int], AbstractContextManager[None]] = lambda _pixels: contextlib.nullcontext(),
+    ) -> None:
+        """alone: the time in which an image of so many pixels may be held, for a caller who bounds the memory."""
         self._root, self._bundle, self._times, self._shards = root, bundle, times, shards
-        self._max_image_bytes = max_image_bytes
+        self._max_image_bytes, self._alone = max_image_bytes, alone
 
     def take_in(self, candidate: Candidate, knows: Callable[[bytes], bool]) -> Taken | None:
         """Reads one file and prepares its image, or says why not. None: not now, the file must be looked at again.
@@ -65,10 +76,12 @@ class Reader:
         if knows(sha256):
             return Again(found, sha256, capture)
         try:
-            grey = self._bundle.decode(data)
+            header = inspect_within(data, self._bundle.manifest.input.max_image_pixels)
+            with self._alone(header.width * header.height):
+                grey = decode_as(header, data)
+                return Ready(found, sha256, capture, measure(grey), self._bundle.prepare_grey(grey))
         except BadImage as bad:
             return Rejected(found, sha256, capture, bad.reason, bad.detail) if candidate.settled else None
-        return Ready(found, sha256, capture, measure(grey), self._bundle.prepare_grey(grey))
 
     def read(self, found: Found) -> bytes | None:
         """The bytes of a file, or of a member of an archive, that is as it was `found`; else None. Raises OSError, BadImage."""
@@ -94,16 +107,8 @@ def read_whole(file: Path, found: Found) -> bytes | None:
     return data
 
 
-def decide(
-    bundle: Bundle,
-    ensemble: Ensemble,
-    taken: Sequence[Taken],
-    judge: Callable[[Measures, Capture, int], str | None] = lambda _measures, _capture, _size: None,
-) -> list[Outcome]:
-    """The outcomes of a batch, in its order: those that are ready are classified together.
-
-    judge: the name of the rule that sets an image of these measures, this capture time and so many bytes aside, if any.
-    """
+def decide(bundle: Bundle, ensemble: Ensemble, taken: Sequence[Taken]) -> list[Outcome]:
+    """The outcomes of a batch, in its order: those that are ready are classified together."""
     ready = [item for item in taken if isinstance(item, Ready)]
     if not ready:
         return [item for item in taken if not isinstance(item, Ready)]
@@ -112,8 +117,7 @@ def decide(
     outcomes: list[Outcome] = []
     for item in taken:
         if isinstance(item, Ready):
-            aside = judge(item.measures, item.capture, item.found.size)
-            outcomes.append(Counted(item.found, item.sha256, item.capture, item.measures, *next(verdicts), aside=aside))
+            outcomes.append(Counted(item.found, item.sha256, item.capture, item.measures, *next(verdicts)))
         else:
             outcomes.append(item)
     return outcomes

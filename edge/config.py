@@ -97,17 +97,26 @@ class EdgeConfig:
         metadata=about("seconds", "How often the files in `out` are rewritten.", least=0.1, most=86400),
     )
     batch_images: int = field(
-        default=16,
+        default=64,
         metadata=about(
-            "images", "At most so many are classified, and committed to the ledger, together.", least=1, most=1024
+            "images",
+            "At most so many are classified, and committed to the ledger, together. Fewer while few wait.",
+            least=1,
+            most=1024,
         ),
     )
     max_image_bytes: int = field(
         default=256 * 1024 * 1024,
         metadata=about("bytes", "A larger file is rejected unread. The bundle limits the pixels.", least=1),
     )
-    threads: int = field(
-        default=0, metadata=about("threads", "For the classifier; 0: one per processor core.", least=0, most=256)
+    workers: int = field(
+        default=0,
+        metadata=about(
+            "processes",
+            "That read and classify side by side, some 100 MiB each; 0: one per processor core that this service has.",
+            least=0,
+            most=256,
+        ),
     )
     time: TimeSettings = field(
         default_factory=TimeSettings, metadata=about("table", "When an image was taken: its capture time.")

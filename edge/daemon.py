@@ -1,7 +1,8 @@
-"""The daemon: watcher, intake, classifier, ledger and outputs wired into one loop of one thread.
+"""The daemon: watcher, intake, workers, ledger and outputs wired into one loop of one thread.
 
-One thread, because a hang anywhere must stop the watchdog pings, and because a busy second Python thread costs the
-classifier up to half its speed. Everything worth keeping is in the ledger: this process may die at any instruction.
+The workers read and classify, each in a process of its own; here is decided what they read next and what becomes of it.
+One thread, because a hang anywhere must stop the watchdog pings. Everything worth keeping is in the ledger: this process
+may die at any instruction, and they end with it.
 """
 
 from __future__ import annotations
@@ -10,17 +11,16 @@ import logging
 import os
 import sqlite3
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bundle.ensemble import Ensemble
 from bundle.errors import PlanktowError
 from bundle.folder import Bundle, open_bundle
 from bundle.labels import UNCLASSIFIED
 from edge.capture import CaptureTimes
-from edge.classify import Reader, Taken, decide
+from edge.classify import Reader
 from edge.config import EdgeConfig
 from edge.housekeeping import Housekeeping
 from edge.inhand import TRIES, InHand
@@ -29,10 +29,12 @@ from edge.ledger import Ledger, open_ledger
 from edge.notify import Notifier
 from edge.outcome import Again, Counted, Outcome, Unread
 from edge.outputs import DaemonStatus, publish
+from edge.pool import Pool
 from edge.rejects import check_reject_folder
 from edge.settle import Candidate
 from edge.shards import Shards
 from edge.watch import Watcher, check_folder
+from edge.worker import Failure, Task
 
 log = logging.getLogger(__name__)
 
@@ -62,21 +64,28 @@ def run(config: EdgeConfig, stop: Callable[[], bool], notifier: Notifier, clock:
     bundle = open_bundle(config.bundle)
     config.quality.check_labels([*bundle.labels, UNCLASSIFIED])
     check_reject_folder(config.rejects, config.rejects_folder, config.watch)
-    ensemble = bundle.load(config.threads or os.cpu_count() or 1)
     with (
         open_ledger(config.ledger, config.count_sightings, config.rejects.files != "stay") as ledger,
         Watcher(config.watch, config.recursive, config.rescan_seconds, clock.steady, config.poll_seconds) as watcher,
         Shards(config.watch) as shards,
         InHand(config.ledger) as in_hand,
-        closing(Daemon(config, bundle, ensemble, ledger, watcher, shards, in_hand, notifier, clock)) as daemon,
+        closing(
+            Pool(
+                Task(config.watch, config.ledger, bundle, config.time, config.max_image_bytes),
+                config.workers or len(os.sched_getaffinity(0)),
+                clock.steady,
+            )
+        ) as pool,
+        closing(Daemon(config, bundle, ledger, watcher, shards, in_hand, pool, notifier, clock)) as daemon,
     ):
         daemon.publish("running")
         notifier.send(patience_seconds=30.0, READY="1", STATUS=f"watching {config.watch}")
         name, digest = bundle.manifest.name, bundle.digest[:12]
         log.info("process %d watching %s with bundle %s (%s)", os.getpid(), config.watch, name, digest)
         while not stop():
-            daemon.turn(stop)
+            daemon.turn()
         notifier.send(STOPPING="1")
+        daemon.finish()
         daemon.publish("stopped")
         log.info("stopped; %d images counted since the start", daemon.counted)
 
@@ -88,29 +97,29 @@ class Daemon:
         self,
         config: EdgeConfig,
         bundle: Bundle,
-        ensemble: Ensemble,
         ledger: Ledger,
         watcher: Watcher,
         shards: Shards,
         in_hand: InHand,
+        pool: Pool,
         notifier: Notifier,
         clock: Clock,
     ) -> None:
         self.counted = 0
-        self._config, self._bundle, self._ensemble = config, bundle, ensemble
+        self._config, self._bundle, self._pool = config, bundle, pool
         self._ledger, self._watcher, self._shards = ledger, watcher, shards
         self._in_hand, self._notifier, self._clock = in_hand, notifier, clock
+        self._alone: deque[Candidate] = deque()  # suspects, each of which gets a worker to itself
         times = CaptureTimes(config.time, config.watch, clock.wall_ns, clock.steady)
         self._intake = Intake(config, ledger, watcher, shards, clock.wall_ns, clock.steady)
-        self._reader = Reader(config.watch, bundle, times, shards, config.max_image_bytes)
+        reader = Reader(config.watch, bundle, times, shards, config.max_image_bytes)
         self._housekeeping = Housekeeping(
-            config, ledger, self._intake, times, self._reader.read, bundle.digest, clock.wall_ns, clock.steady
+            config, ledger, self._intake, times, reader.read, bundle.digest, clock.wall_ns, clock.steady
         )
         self._bundle_id = ledger.bundle_id(bundle, clock.wall_ns())
         self._started_ns = clock.wall_ns()
         self._published = clock.steady()
         self._counted_when_published = 0
-        self._speed: float | None = None  # images a second while there is work, smoothed
         self._last_image_ns: int | None = None
         self._publish_problem: str | None = None
         self._rejects: Counter[str] = Counter()  # since they were last logged
@@ -119,28 +128,36 @@ class Daemon:
         self._ledger_problem: str | None = None
         self._write_at = 0.0  # steady seconds: when to try again
 
-    def turn(self, stop: Callable[[], bool]) -> None:
-        """One turn: take notice, read what is ready, decide, commit; publish when it is time."""
+    def turn(self) -> None:
+        """One turn: wait for news, take what the workers have done, take notice, give out what is ready; publish in time."""
         self._notifier.alive(self._clock.steady())
-        room = UNRECORDED - len(self._unrecorded)
-        timeout_seconds = 0.0 if self._intake.ready and room > 0 else POLL_SECONDS
+        if not self._watcher.busy:
+            self._pool.wait([self._watcher.news], POLL_SECONDS)
+        self._take_back()
         if self._ledger_problem is None:
-            self._writing(lambda: self._intake.turn(timeout_seconds))
+            self._writing(lambda: self._intake.turn(0.0))
         else:
-            self._watcher.poll(timeout_seconds)  # what is found now is found again by the walk when it is over
+            self._watcher.poll(0.0)  # what is found now is found again by the walk when it is over
             self._intake.keep_moves()
             self._recover()
-        if self._intake.ready and not stop() and room > 0:
-            self._batch(self._intake.take(min(self._config.batch_images, room)))
+        self._give_out(UNRECORDED - len(self._unrecorded) - sum(map(len, self._pool.in_hand)))
         if self._ledger_problem is None:
             if self._intake.refused:
                 self._record(self._intake.refused)
                 self._intake.refused = []
-            self._writing(lambda: self._housekeeping.turn(self._speed, self._watcher.attached))
+            self._writing(lambda: self._housekeeping.turn(self._pool.speed, self._watcher.attached))
         if not self._intake.ready:
             self._shards.close_idle()
         if self._clock.steady() - self._published >= self._config.publish_seconds:
             self.publish("running")
+
+    def finish(self) -> None:
+        """Takes what the workers have in hand to its end."""
+        while self._pool.in_hand:
+            self._notifier.alive(self._clock.steady())
+            self._pool.wait([], POLL_SECONDS)
+            self._take_back()
+        self._in_hand.take(())
 
     def close(self) -> None:
         """Ends what runs beside us."""
@@ -152,7 +169,8 @@ class Daemon:
         elapsed = max(now - self._published, 1e-3)
         rate = (self.counted - self._counted_when_published) / elapsed
         self._published, self._counted_when_published = now, self.counted
-        problems = [self._ledger_problem, self._watcher.problem, self._publish_problem, *self._housekeeping.problems]
+        problems = [self._ledger_problem, self._watcher.problem, self._publish_problem, self._pool.problem]
+        problems += self._housekeeping.problems
         problem = "; ".join(filter(None, problems)) or None
         status = DaemonStatus(
             state,
@@ -186,51 +204,75 @@ class Daemon:
             self._rejects.clear()
         self._notifier.send(STATUS=problem or f"{self.counted} images counted since the start, {rate:.0f} a second")
 
-    def _batch(self, candidates: list[Candidate]) -> None:
-        began = self._clock.steady()
-        taken: list[Taken] = []
-        # Content that stands earlier in this batch, or could not be recorded yet.
-        here = {outcome.sha256 for outcome in self._unrecorded if not isinstance(outcome, Unread)}
-        others = []
-        for candidate in candidates:
-            path = candidate.found.path
-            if path in self._in_hand.culprits:
-                detail = f"the process died {TRIES} times while it read this file alone"
-                self._record([Unread(candidate.found, "crashed", detail)])
-            elif path in self._in_hand.suspects:  # alone all the way: it may be the classifier that dies of it
-                self._in_hand.take([path])
-                self._decide(self._take_in(candidate, here))
-            else:
-                others.append(candidate)
+    def _give_out(self, room: int) -> None:
+        """Ready files to the workers, as many as they have room for: small batches while few wait, and full ones in a flood."""
+        gave = False
+        while self._intake.ready and self._pool.room and room > 0:
+            share = self._intake.ready // (2 * self._pool.count)
+            batch = self._intake.take(min(room, self._config.batch_images, _power_of_two(share)))
+            room -= len(batch)
+            others = []
+            for candidate in batch:
+                path = candidate.found.path
+                if path in self._in_hand.culprits:
+                    detail = f"the process that classifies died {TRIES} times while it had this file alone in hand"
+                    self._intake.done(candidate)
+                    self._record([Unread(candidate.found, "crashed", detail)])
+                    self._in_hand.clear(path)
+                elif path in self._in_hand.suspects:
+                    self._alone.append(candidate)
+                else:
+                    others.append(candidate)
+            if others:
+                self._pool.give(others)
+                gave = True
+        while self._alone and self._pool.room:
+            self._pool.give([self._alone.popleft()])
+            gave = True
+        if gave:
+            self._note_in_hand()
+
+    def _take_back(self) -> None:
+        """What the workers have done, into the ledger."""
+        back = self._pool.collect()
+        for returned in back:
+            if returned.report is not None:
+                self._take_results(returned.batch, returned.report.results)
                 continue
-            self._in_hand.clear(path)
-        self._in_hand.take(candidate.found.path for candidate in others)
-        for candidate in others:
-            taken += self._take_in(candidate, here)
-        self._decide(taken)
-        self._in_hand.take(())
-        speed = len(candidates) / max(self._clock.steady() - began, 1e-6) if candidates else 0.0
-        if speed:
-            self._speed = speed if self._speed is None else 0.98 * self._speed + 0.02 * speed
+            paths = [candidate.found.path for candidate in returned.batch]
+            if returned.guilty:
+                log.error("the process that classifies died with %s in hand; it is replaced", _briefly(paths))
+                self._in_hand.died(paths)
+            for candidate in returned.batch:
+                self._intake.again(candidate)
+        if back:
+            self._note_in_hand()
 
-    def _decide(self, taken: Sequence[Taken]) -> None:
-        self._record(decide(self._bundle, self._ensemble, taken, self._housekeeping.review.judge))
+    def _take_results(self, batch: Sequence[Candidate], results: Sequence[Outcome | Failure | None]) -> None:
+        outcomes: list[Outcome] = []
+        for candidate, result in zip(batch, results, strict=True):
+            if result is None:
+                self._intake.defer(candidate)
+            elif isinstance(result, Failure):
+                unread = self._intake.failed(candidate, OSError(result.errno, result.why))
+                if unread:
+                    outcomes.append(unread)
+            else:
+                self._intake.done(candidate)
+                outcomes.append(self._judged(result))
+            if self._in_hand.suspects:
+                self._in_hand.clear(candidate.found.path)
+        self._record(outcomes)
 
-    def _take_in(self, candidate: Candidate, here: set[bytes]) -> list[Taken]:
-        """What became of the file, if anything did; `here` learns of its content."""
-        self._notifier.alive(self._clock.steady())
-        try:
-            item = self._reader.take_in(candidate, lambda sha256: sha256 in here or self._ledger.knows(sha256))
-        except OSError as error:
-            unread = self._intake.failed(candidate, error)
-            return [unread] if unread else []
-        self._intake.succeeded(candidate)
-        if item is None:
-            self._intake.defer(candidate)
-            return []
-        if not isinstance(item, Unread):
-            here.add(item.sha256)
-        return [item]
+    def _judged(self, outcome: Outcome) -> Outcome:
+        """The same, set aside where a rule says so."""
+        if not isinstance(outcome, Counted):
+            return outcome
+        aside = self._housekeeping.review.judge(outcome.measures, outcome.capture, outcome.found.size)
+        return outcome if aside is None else replace(outcome, aside=aside)
+
+    def _note_in_hand(self) -> None:
+        self._in_hand.take([candidate.found.path for candidate in batch] for batch in self._pool.in_hand)
 
     # --- the ledger, and a disk that has no room for it
 
@@ -282,3 +324,12 @@ class Daemon:
         elif not isinstance(outcome, Again):
             self._rejects[outcome.reason] += 1
             self._last_reject = f"{outcome.found.path}: {outcome.detail}"
+
+
+def _power_of_two(count: int) -> int:
+    """The largest one that is no more than `count`, at least 1: members keep their buffers while the size stays."""
+    return 1 << max(0, count.bit_length() - 1)
+
+
+def _briefly(paths: Sequence[str]) -> str:
+    return paths[0] if len(paths) == 1 else f"{paths[0]} and {len(paths) - 1} more"

@@ -130,6 +130,7 @@ class Housekeeping:
             count,
             lambda found: self._times.without_content(found).ns,
             self._salt,
+            self._intake.in_hand,
         )
         self._intake.forget(dropped)
         self._overload = (

@@ -1,25 +1,26 @@
 """Which files are being read at this moment, on disk: so that one that brings the process down is found out.
 
-A decoder is C code and the bytes are anybody's. Without this, systemd would start the daemon again and again on the same
-image. The file is not synced: it must outlive the process, not the machine.
+A decoder is C code and the bytes are anybody's. A worker that dies is seen by the daemon; but where the system ends the
+whole service, for want of memory, systemd would start it again and again on the same image. The file is not synced: it
+must outlive the process, not the machine.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 
-TRIES = 3  # so often a file may be the only one in hand when the process dies; a kill -9 may fall there by chance
+TRIES = 3  # so often a file may be the only one in hand when a process dies; a kill -9 may fall there by chance
 
 
 class InHand:
-    """The file NAME.inhand beside the ledger. `suspects` are the files that were in hand when the last process died.
+    """The file NAME.inhand beside the ledger. `suspects` are the files that were in hand when a process died.
 
-    They are read one at a time, each after it was written down alone; with `culprits` the process died like that TRIES
-    times. A context manager: a process that ends well has nothing in hand.
+    They are read each in a batch of its own; with `culprits` a process died like that TRIES times. A context manager: a
+    process that ends well has nothing in hand.
     """
 
     def __init__(self, ledger: Path) -> None:
@@ -37,11 +38,9 @@ class InHand:
             self.take(())
         os.close(self._descriptor)
 
-    def take(self, paths: Iterable[str]) -> None:
-        """These are in hand now, instead of those before."""
-        taken = list(paths)
-        alone = len(taken) == 1
-        deaths = {path: self.suspects.get(path, 0) + alone for path in taken}
+    def take(self, batches: Iterable[Sequence[str]]) -> None:
+        """These batches of paths are in hand now, instead of those before."""
+        deaths = {path: self._tries(path, batch) for batch in batches for path in batch}
         waiting = {path: tries for path, tries in self.suspects.items() if path not in deaths}
         # One path a line, in JSON, since it may hold a line break; a write this short is whole or not there.
         known = dict.fromkeys(self.culprits, TRIES) | waiting
@@ -51,6 +50,20 @@ class InHand:
         except OSError:  # a full disk is no reason to stop counting; what stands there names other files
             data = b""
         os.ftruncate(self._descriptor, len(data))
+
+    def died(self, batch: Sequence[str]) -> None:
+        """The worker that had these in hand has died."""
+        for path in batch:
+            tries = self._tries(path, batch)
+            if tries < TRIES:
+                self.suspects[path] = tries
+            else:
+                self.suspects.pop(path, None)
+                self.culprits.add(path)
+
+    def _tries(self, path: str, batch: Sequence[str]) -> int:
+        """How often it will have been at fault alone, should the process die now."""
+        return self.suspects.get(path, 0) + (len(batch) == 1)
 
     def clear(self, path: str) -> None:
         """This suspect was read and nothing happened, or this culprit's end is in the ledger."""

@@ -17,7 +17,7 @@ from itertools import islice
 from edge.config import EdgeConfig
 from edge.files import Found, is_shard_name, look
 from edge.known import Known
-from edge.ledger import UNREADABLE, Ledger, spelled
+from edge.ledger import UNREADABLE, Ledger, spelled, stored
 from edge.outcome import Unread
 from edge.settle import Candidate, Settling
 from edge.shardfile import BadShard
@@ -60,12 +60,18 @@ class Intake:
         self._missing: dict[str, float] = {}  # waiting files not on the disk, and since when (steady seconds)
         self._failed: dict[str, float] = {}  # files that could not be read, and the next pause in seconds
         self._given_up = Known()  # files rejected as unreadable: each rescan tries them once, and holds nobody up
+        self._out: dict[str, Found] = {}  # files that were taken and of which nothing has been said since
         self._moves: list[tuple[str, str]] = []  # renames that the ledger does not know of yet
 
     @property
     def ready(self) -> int:
         """How many files could be taken at once."""
         return self._settling.ready
+
+    @property
+    def in_hand(self) -> frozenset[str]:
+        """The files that were taken and of which nothing has been said since: their paths as the ledger has them."""
+        return frozenset(map(stored, self._out))
 
     def turn(self, timeout_seconds: float) -> None:
         """Takes notice of what came up, waiting for it at most so long, and sees to it that files are ready."""
@@ -87,16 +93,19 @@ class Intake:
         self._fetch(now)
 
     def take(self, limit: int) -> list[Candidate]:
-        """Up to `limit` files to read."""
-        return [
+        """Up to `limit` files to read. Of each must be said what became of it: `done`, `defer`, `again` or `failed`."""
+        taken = [
             candidate
             for candidate in self._settling.take(limit, self._newest_first)
             if not is_shard_name(candidate.found.path) or self._open(candidate)
         ]
+        self._out.update((candidate.found.path, candidate.found) for candidate in taken)
+        return taken
 
     def defer(self, candidate: Candidate) -> None:
         """The file was gone, changed, or looked torn: it is looked at again once it has settled."""
         path, now = candidate.found.path, self._steady()
+        self._out.pop(path, None)
         found = self._look(path)
         if found is not None:
             self._settling.defer(found, now)
@@ -108,6 +117,7 @@ class Intake:
     def failed(self, candidate: Candidate, error: OSError) -> Unread | None:
         """The file could not be read: it is tried again after a pause, each twice the last; then it is given up for now."""
         path = candidate.found.path
+        self._out.pop(path, None)
         if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
             raise error  # ours, not the file's
         pause = self._failed.get(path, _FIRST_RETRY_SECONDS)
@@ -120,10 +130,16 @@ class Intake:
         self._settling.defer(candidate.found, self._steady(), pause)
         return None
 
-    def succeeded(self, candidate: Candidate) -> None:
-        """The file was read."""
+    def done(self, candidate: Candidate) -> None:
+        """The file was read, or given up."""
+        self._out.pop(candidate.found.path, None)
         if self._failed:
             self._failed.pop(candidate.found.path, None)
+
+    def again(self, candidate: Candidate) -> None:
+        """The file was not read, by no fault of its own perhaps: it is ready at once."""
+        self._out.pop(candidate.found.path, None)
+        self._settling.notice(candidate.found, True, self._age(candidate.found), self._steady())
 
     def forget(self, paths: list[str]) -> None:
         """These files are left out by a policy."""
@@ -162,6 +178,7 @@ class Intake:
             return False
 
     def _notice(self, sights: list[Sight], now: float) -> None:
+        sights = [sight for sight in sights if self._out.get(sight.found.path) != sight.found]
         closed = {sight.found: sight.closed for sight in sights if sight.found.path not in self._settling}
         closed.update({sight.found: True for sight in sights if sight.closed})
         fresh = self._known.unknown(list(closed))
@@ -236,21 +253,22 @@ class Intake:
     def _fetch(self, now: float) -> None:
         """Files that wait in the ledger and are not held: too many before, or left from an earlier process."""
         waiting = self._ledger.waiting_count()
-        if waiting <= len(self._settling) or len(self._settling) > self._most // 2:
+        held = len(self._settling) + len(self._out)
+        if waiting <= held or len(self._settling) > self._most // 2:
             return
-        if len(self._missing) > self._most or waiting <= len(self._settling) + len(self._missing):
+        if len(self._missing) > self._most or waiting <= held + len(self._missing):
             self._give_up(now)
             return
         most = min(_PAGE, self._most // 2)
         page = self._ledger.waiting(most, self._beyond, self._newest_first)
         self._beyond = page[-1][0] if len(page) == most else 0
         for _, noted in page:
-            if noted.path in self._settling or noted.path in self._missing:
+            if noted.path in self._settling or noted.path in self._missing or noted.path in self._out:
                 continue
             found = next((found for name in spelled(noted.path) if (found := self._look(name))), None)
             if found is None:
                 self._missing[noted.path] = now
-            elif found.path not in self._settling:
+            elif found.path not in self._settling and found.path not in self._out:
                 self._settling.notice(found, False, self._age(found), now)
         self._give_up(now)
 
@@ -265,7 +283,7 @@ class Intake:
         gone = []
         for path in late:
             del self._missing[path]
-            if path not in self._settling and all(self._gone(name) for name in spelled(path)):
+            if path not in self._settling and path not in self._out and all(self._gone(name) for name in spelled(path)):
                 gone.append(path)
         if gone:
             lost = self._ledger.vanish(gone)

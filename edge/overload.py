@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import heapq
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -86,10 +86,16 @@ def waiting_bytes(connection: sqlite3.Connection) -> int:
 
 
 def drop(
-    connection: sqlite3.Connection, policy: Policy, count: int, capture_ns: Callable[[Found], int], salt: bytes
+    connection: sqlite3.Connection,
+    policy: Policy,
+    count: int,
+    capture_ns: Callable[[Found], int],
+    salt: bytes,
+    but: Collection[str] = (),
 ) -> list[str]:
     """Leaves out `count` of the waiting files, recorded with the policy and their capture time. Returns their paths.
 
+    but: paths as the ledger has them that are not left out, being read already.
     oldest and newest go by mtime: a backlog is found in any order. sample goes by a number drawn from each file's path
     and `salt`: those that are left out one time are those that would be left out the next, so that each image that came
     in the same stretch of overload had the same chance.
@@ -97,10 +103,12 @@ def drop(
     with transaction(connection):
         rows = f"SELECT id, path, size, mtime_ns FROM sighting WHERE {WAITING}"
         if policy == "sample":  # row by row: a million paths at once would be some 400 MB
-            out = heapq.nlargest(count, connection.execute(rows), key=lambda row: lot(row[1], salt))
+            free = (row for row in connection.execute(rows) if row[1] not in but)
+            out = heapq.nlargest(count, free, key=lambda row: lot(row[1], salt))
         else:
             order = "DESC" if policy == "oldest" else "ASC"
-            out = connection.execute(f"{rows} ORDER BY mtime_ns {order}, id {order} LIMIT ?", (count,)).fetchall()
+            first = connection.execute(f"{rows} ORDER BY mtime_ns {order}, id {order} LIMIT ?", (count + len(but),))
+            out = [row for row in first if row[1] not in but][:count]
         connection.executemany(
             "UPDATE sighting SET dropped = ?, capture_ns = ? WHERE id = ?",
             ((policy, capture_ns(Found(path, size, mtime_ns)), number) for number, path, size, mtime_ns in out),

@@ -68,6 +68,7 @@ class Watcher:
     """A context manager around one folder; `poll` gives what came up. For one thread.
 
     passes    how many scans of the whole folder are complete
+    news      a file descriptor that can be read when there is something to poll
     """
 
     def __init__(
@@ -87,11 +88,13 @@ class Watcher:
         self._scan_began = 0.0
         self._overflow = _Overflow()
         self._events: queue.SimpleQueue[_Event] = queue.SimpleQueue()
+        self.news = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._moves: list[tuple[str, str]] = []
         self._observer: BaseObserver | None = None
         self._identity: tuple[int, int] | None = None  # device and inode: a folder made anew is another one
         self._new_folders: deque[str] = deque()
         self._subtrees: Iterator[Found] = iter(())
+        self._more_below = False
         self._scan: Iterator[Found] | None = None
         self._next_scan = self._next_root_check = 0.0
         self._refused: dict[str, str] = {}  # folders that could not be listed lately, and why
@@ -108,6 +111,12 @@ class Watcher:
         self._detach()
         for name in _INOTIFY_LOGS:
             logging.getLogger(name).removeFilter(self._overflow)
+        os.close(self.news)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a walk is under way: polling goes on without waiting for news."""
+        return self._scan is not None or self._more_below or bool(self._new_folders)
 
     def rescan(self) -> None:
         """The whole folder is walked at the next poll, a walk that is under way from its beginning."""
@@ -142,7 +151,8 @@ class Watcher:
             self._scan, self._scan_began = scan(self.root, self._recursive, refused=self._refuse), now
         sights = self._take_events(0.0 if self._scan else timeout_seconds)
         below = [Sight(found, closed=False) for found in islice(self._subtrees, _SLICE)]
-        if len(below) < _SLICE:
+        self._more_below = len(below) == _SLICE
+        if not self._more_below:
             self._subtrees = self._walk_new_folders()
         sights += below
         if self._scan is not None:
@@ -164,6 +174,8 @@ class Watcher:
 
     def _take_events(self, timeout_seconds: float) -> list[Sight]:
         closed: dict[str, bool] = {}
+        with contextlib.suppress(BlockingIOError):
+            os.eventfd_read(self.news)
         try:
             event = self._events.get(timeout=timeout_seconds) if timeout_seconds else self._events.get_nowait()
             while True:
@@ -175,6 +187,7 @@ class Watcher:
                 else:
                     closed[path] = was_closed or closed.get(path, False)
                 if len(closed) >= _SLICE:
+                    os.eventfd_write(self.news, 1)  # there may be more
                     break
                 event = self._events.get_nowait()
         except queue.Empty:
@@ -209,12 +222,16 @@ class Watcher:
     def _observe(self, root: str) -> BaseObserver:
         observer = InotifyObserver()
         try:
-            observer.schedule(_Handler(root, self._events), root, recursive=self._recursive, event_filter=_EVENTS)
+            observer.schedule(_Handler(root, self._tell), root, recursive=self._recursive, event_filter=_EVENTS)
             observer.start()
         except OSError:
             observer.stop()
             raise
         return observer
+
+    def _tell(self, event: _Event) -> None:
+        self._events.put(event)
+        os.eventfd_write(self.news, 1)
 
     def _detach(self) -> None:
         observer, self._observer, self._identity = self._observer, None, None
@@ -280,9 +297,9 @@ _Event = tuple[str, bool | None, str | None]  # path; closed, or None for a fold
 class _Handler(FileSystemEventHandler):
     """Runs in watchdog's thread: does as little as can be, and leaves the looking to `poll`."""
 
-    def __init__(self, root: str, events: queue.SimpleQueue[_Event]) -> None:
+    def __init__(self, root: str, tell: Callable[[_Event], None]) -> None:
         self._start = len(root.rstrip("/")) + 1
-        self._events = events
+        self._tell = tell
 
     def on_any_event(self, event: FileSystemEvent) -> None:
         moved = isinstance(event, FileMovedEvent | DirMovedEvent)
@@ -291,9 +308,9 @@ class _Handler(FileSystemEventHandler):
         if isinstance(event, DirCreatedEvent | DirMovedEvent):
             # watchdog tells of most files in a new folder itself; a walk of our own misses none.
             if path and not any(is_hidden(folder) for folder in path.split("/")):
-                self._events.put((path, None, before))
+                self._tell((path, None, before))
         elif is_image_name(path) or is_shard_name(path):
-            self._events.put((path, moved or isinstance(event, FileClosedEvent), before))
+            self._tell((path, moved or isinstance(event, FileClosedEvent), before))
 
 
 _INOTIFY_LOGS = ("watchdog.observers.inotify_c", "watchdog.observers.inotify")

@@ -45,7 +45,7 @@ class Ship:
 
     def start(self, bundle: Path = TINY_BUNDLE, ready: bool = True, **settings: object) -> None:
         """Starts the daemon, by default with short times, and waits until it says READY."""
-        quick = {"settle_seconds": 0.3, "rescan_seconds": 0.5, "publish_seconds": 0.2, "threads": 1}
+        quick = {"settle_seconds": 0.3, "rescan_seconds": 0.5, "publish_seconds": 0.2, "workers": 1}
         self.config.write_text(
             format_config(EdgeConfig(self.watch, bundle, self.ledger, self.out, **{**quick, **settings}))
         )

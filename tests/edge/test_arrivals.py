@@ -147,7 +147,7 @@ def test_without_notifications_the_walk_finds_everything_and_the_remedy_is_told(
 
 def start_bound(ship: Ship, **settings: object) -> None:
     """As Ship.start, with a daemon that file permissions bind even where root runs the tests."""
-    quick = {"settle_seconds": 0.3, "rescan_seconds": 0.5, "publish_seconds": 0.2, "threads": 1}
+    quick = {"settle_seconds": 0.3, "rescan_seconds": 0.5, "publish_seconds": 0.2, "workers": 1}
     config = EdgeConfig(ship.watch, TINY_BUNDLE, ship.ledger, ship.out, **{**quick, **settings})
     ship.config.write_text(format_config(config))
     with ship.log.open("ab") as log:

@@ -14,7 +14,7 @@ from bundle.vote import NO_LABEL
 from edge.capture import Capture, CaptureTimes, TimeSettings
 from edge.classify import Reader, Ready, decide, read_whole
 from edge.files import Found, look
-from edge.measures import Measures, measure
+from edge.measures import measure
 from edge.outcome import Again, Counted, Rejected, Unread
 from edge.settle import Candidate
 from edge.shards import Shards, members
@@ -59,7 +59,6 @@ def test_each_format_is_taken_in_and_classified(tmp_path, tiny, take, suffix):
         (80, 76),
     ]
     assert [outcome.capture for outcome in outcomes] == [Capture(found.mtime_ns, "mtime") for found in files]
-    assert [outcome.aside for outcome in outcomes] == [None, None, None]
     assert all(0.9 < outcome.score <= 1 for outcome in outcomes)
 
 
@@ -214,21 +213,6 @@ def test_a_name_that_tells_the_time_dates_counted_rejected_and_known_content_ali
             found = put(tmp_path, f"20261125T100000_{name}.png", data)
             taken = reader.take_in(Candidate(found, True), lambda _sha256, known=known: known)
             assert taken.capture == told
-
-
-def test_what_the_rule_judges_is_set_aside_with_its_verdict(tmp_path, tiny, take):
-    files = [put(tmp_path, f"{kind}.png", image_bytes(kind)) for kind in KINDS]
-    asked = []
-
-    def judge(measures: Measures, capture: Capture, size: int) -> str | None:
-        asked.append((measures.width, capture.ns, size))
-        return "too wide" if measures.width > 90 else None
-
-    rejected = take(put(tmp_path, "z.png", b""))
-    outcomes = decide(tiny, tiny.load(), [*map(take, files), rejected], judge)
-    assert [outcome.aside for outcome in outcomes[:3]] == ["too wide", None, None]
-    assert [outcome.label for outcome in outcomes[:3]] == [0, 1, 2]
-    assert asked == [(width, found.mtime_ns, found.size) for width, found in zip((100, 24, 80), files, strict=True)]
 
 
 def test_a_file_that_changed_since_it_was_found_is_not_taken(tmp_path, take):

@@ -274,7 +274,7 @@ def test_relative_paths_start_at_the_folder_of_the_config(tmp_path, monkeypatch)
         ("rescan_seconds = inf", "rescan_seconds must be from 0.1 to 86400 seconds, found inf"),
         ("batch_images = 0", "batch_images must be from 1 to 1024 images, found 0"),
         ("max_image_bytes = 0", "max_image_bytes must be at least 1 bytes, found 0"),
-        ("threads = -1", "threads must be from 0 to 256 threads, found -1"),
+        ("workers = -1", "workers must be from 0 to 256 processes, found -1"),
         ("watch = ", "not valid TOML"),
         ("[overlod]", "unknown key 'overlod'; did you mean 'overload'?"),
         ("overload = 3", "overload: expected a table, found 3"),

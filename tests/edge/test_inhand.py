@@ -1,33 +1,24 @@
-"""The files in hand, on disk, and the daemon that dies of one of them."""
+"""The files in hand, on disk, and the worker that dies of one of them."""
 
 import os
 import resource
-import signal
-import subprocess
-import sys
 from hashlib import sha256
 from pathlib import Path
 
 import pytest
 
-from edge.config import EdgeConfig, format_config
 from edge.inhand import TRIES, InHand
 
 from .conftest import Ship
-from .images import TINY_BUNDLE, image_bytes, kind_of
+from .images import image_bytes, kind_of
 
-# A daemon whose decoder, or classifier, dies of one content as one in C does, without a word.
+# A decoder, or a classifier, that dies of one content as one in C does, without a word: for every Python process.
 DYING = """
-import hashlib, os, signal, sqlite3, sys
-from contextlib import closing
-from pathlib import Path
+import hashlib, os, signal, sys
 import cv2
 from ai_edge_litert.interpreter import Interpreter
-from edge import daemon
-from edge.config import read_config
-from edge.notify import Notifier
 
-config, poison, where, images = read_config(Path(sys.argv[1])), sys.argv[2], sys.argv[3], int(sys.argv[4])
+poison, where = os.environ["POISON"].split()
 swallowed = False
 decode, invoke = cv2.imdecode, Interpreter.invoke
 
@@ -46,14 +37,7 @@ def invoke_or_die(self):
     return invoke(self)
 
 
-def done():
-    with closing(sqlite3.connect(config.ledger)) as ledger:
-        seen, waiting = ledger.execute("SELECT seen, waiting FROM account").fetchone()
-    return seen >= images and waiting == 0
-
-
 cv2.imdecode, Interpreter.invoke = decode_or_die, invoke_or_die
-daemon.run(config, done, Notifier(None))
 """
 
 
@@ -61,7 +45,7 @@ def die_with(ledger: Path, paths: list[str]) -> tuple[dict[str, int], set[str]]:
     """A process that dies while these are in hand; the suspects and culprits that it had found."""
     dying = InHand(ledger)
     found = dict(dying.suspects), set(dying.culprits)
-    dying.take(paths)  # and no more: what a death leaves is what is in the file
+    dying.take([paths] if paths else [])  # and no more: what a death leaves is what is in the file
     dying.__exit__(RuntimeError, RuntimeError(), None)
     return found
 
@@ -72,7 +56,7 @@ def test_what_was_in_hand_is_suspect_after_a_death_and_not_after_a_good_end(tmp_
     with InHand(ledger) as after:
         assert after.suspects == {"a.png": 0, "b\n.png": 0, os.fsdecode(b"\xe9.png"): 0}
         for path in list(after.suspects):
-            after.take([path])
+            after.take([[path]])
             after.clear(path)
     with InHand(ledger) as later:
         assert (later.suspects, later.culprits) == ({}, set())
@@ -106,11 +90,11 @@ def test_where_it_cannot_be_written_nothing_is_in_hand_and_nothing_stops(tmp_pat
     """A file may not grow here: an OSError of the real call, as a full disk gives it."""
     ledger = tmp_path / "ledger.sqlite"
     in_hand = InHand(ledger)
-    in_hand.take(["earlier.png"])
+    in_hand.take([["earlier.png"]])
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
     try:
-        in_hand.take(["a.png"])
+        in_hand.take([["a.png"]])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert ledger.with_name("ledger.sqlite.inhand").read_bytes() == b"", "nor is an earlier file accused"
@@ -119,21 +103,19 @@ def test_where_it_cannot_be_written_nothing_is_in_hand_and_nothing_stops(tmp_pat
 
 
 @pytest.mark.parametrize("where", ["decoder", "classifier"])
-def test_a_file_the_process_dies_of_is_found_out_and_all_others_count(ship: Ship, where: str):
+def test_a_file_that_a_worker_dies_of_is_found_out_and_all_others_count(ship: Ship, tmp_path, monkeypatch, where: str):
     images = 24
     for number in range(images):
         (ship.watch / f"{number:02d}.png").write_bytes(image_bytes(kind_of(number), number))
     poison = sha256(image_bytes(kind_of(13), 13)).hexdigest()
-    ship.config.write_text(
-        format_config(EdgeConfig(ship.watch, TINY_BUNDLE, ship.ledger, ship.out, settle_seconds=0.1, threads=1))
-    )
-    command = [sys.executable, "-c", DYING, str(ship.config), poison, where, str(images)]
-    deaths = 0
-    while (ended := subprocess.run(command, capture_output=True, text=True, timeout=60)).returncode:
-        assert ended.returncode == -signal.SIGSEGV, ended.stderr
-        deaths += 1
-        assert deaths <= TRIES + 1, "systemd would restart it for ever"
+    (tmp_path / "sitecustomize.py").write_text(DYING)  # Python runs it when it starts
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("POISON", f"{poison} {where}")
+    ship.start(settle_seconds=0.1, workers=2)
     ship.await_accounting(counted=images - 1, rejected=1)
     assert ship.rejects() == {"13.png": "crashed"}
-    assert deaths == TRIES + 1, "once in its batch, then alone"
+    assert ship.stop() == 0
+    deaths = ship.said().count("ERROR the process that classifies died with")
+    assert deaths in (TRIES, TRIES + 1), "once in its batch, if it had others beside it, then alone"
+    assert ship.said().count("died with 13.png in hand") >= TRIES
     assert ship.ledger.with_name("ledger.sqlite.inhand").read_text() == ""

@@ -1,6 +1,7 @@
 """What is read next, with more files than memory may hold: real files, the real watcher and ledger, a clock of the test."""
 
 import os
+import select
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -67,6 +68,8 @@ class Deck:
             for each in candidates
         ]
         self.ledger.record(outcomes, 1, NOW_NS)
+        for each in candidates:
+            self.intake.done(each)
         return [each.found.path for each in candidates]
 
     def work(self, most_turns: int = 300) -> list[str]:
@@ -128,6 +131,7 @@ def test_a_live_file_goes_before_a_backlog_with_the_policy_newest_and_behind_it_
         deck.start(policy)
         deck.turn()
         deck.put(f"{policy}/live.png", 1_700_001_000)
+        assert select.select([deck.watcher.news], [], [], 60)[0], "the system tells of it"
         order = deck.work()
         assert (order.index(f"{policy}/live.png"), len(order)) == (place, len(backlog) + 1)
 

@@ -195,7 +195,7 @@ class Sea:
             rescan_seconds=1,
             publish_seconds=1,
             batch_images=4,
-            threads=1,
+            workers=1,
         )
 
     def recorded(self, folder: Path, careless: bool = False) -> list[Event]:
