@@ -39,7 +39,7 @@ def is_image_name(path: str) -> bool:
 
 
 def _suffix(name: str) -> str:
-    return os.path.splitext(name)[1].lower()  # noqa: PTH122 - of each name of each scan: no Path
+    return name[name.rfind(".") :].lower()  # of each name of each scan; without a dot the last letter, which is none
 
 
 def is_shard_name(path: str) -> bool:

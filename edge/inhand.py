@@ -40,11 +40,12 @@ class InHand:
 
     def take(self, batches: Iterable[Sequence[str]]) -> None:
         """These batches of paths are in hand now, instead of those before."""
-        deaths = {path: self._tries(path, batch) for batch in batches for path in batch}
-        waiting = {path: tries for path, tries in self.suspects.items() if path not in deaths}
-        # One path a line, in JSON, since it may hold a line break; a write this short is whole or not there.
-        known = dict.fromkeys(self.culprits, TRIES) | waiting
-        data = "".join(json.dumps([path, tries]) + "\n" for path, tries in (known | deaths).items()).encode()
+        lines = [(batch, self._tries(batch[0], batch)) for batch in batches]  # a suspect is alone in its batch
+        in_hand = {path for paths, _ in lines for path in paths} if self.suspects else set[str]()
+        lines += [([path], tries) for path, tries in self.suspects.items() if path not in in_hand]
+        lines += [([path], TRIES) for path in self.culprits]
+        # In JSON, since a path may hold a line break; a write this short is whole or not there.
+        data = "".join(json.dumps([tries, *paths]) + "\n" for paths, tries in lines).encode()
         try:
             os.pwrite(self._descriptor, data, 0)
         except OSError:  # a full disk is no reason to stop counting; what stands there names other files
@@ -73,11 +74,11 @@ class InHand:
 
 def _read(descriptor: int) -> dict[str, int]:
     deaths: dict[str, int] = {}
-    for line in os.pread(descriptor, 1 << 20, 0).splitlines():
+    for line in os.pread(descriptor, 1 << 24, 0).splitlines():
         try:
-            path, tries = json.loads(line)
+            tries, *paths = json.loads(line)
         except (ValueError, TypeError):  # the process died while it wrote
             continue
-        if isinstance(path, str) and isinstance(tries, int):
-            deaths[path] = tries
+        if isinstance(tries, int):
+            deaths.update((path, tries) for path in paths if isinstance(path, str))
     return deaths

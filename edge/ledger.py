@@ -403,7 +403,7 @@ class Ledger:
 
 def stored(path: str) -> str:
     r"""A path as SQLite text: bytes that are not UTF-8 (a name given on a Latin-1 system) as \xNN."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
+    return path if path.isascii() else os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def spelled(path: str) -> Iterator[str]:

@@ -78,7 +78,7 @@ def test_a_file_that_was_alone_in_hand_at_every_death_is_the_culprit(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "left", [b'["a.png", 2]\n["b.pn', b"\0" * 50, b"[1, 2]\n{}\nnull\n", b'["a.png", 2]\n\xff\xfe']
+    "left", [b'[2, "a.png"]\n[0, "b.pn', b"\0" * 50, b"[1, 2]\n{}\nnull\n[]\n", b'[2, "a.png"]\n\xff\xfe']
 )
 def test_a_note_torn_in_the_writing_is_no_reason_not_to_start(tmp_path, left: bytes):
     (tmp_path / "ledger.sqlite.inhand").write_bytes(left)
