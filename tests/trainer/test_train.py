@@ -99,15 +99,15 @@ def test_a_run_killed_and_resumed_ends_with_the_weights_of_an_undisturbed_one(tr
 
 
 def test_ctrl_c_ends_in_one_line_that_says_how_it_goes_on(data: Path, tmp_path: Path):
-    run, out, log = write_run(tmp_path), tmp_path / "out", tmp_path / "log"
-    code = cut(command(run, data, out), log, lambda lines: "epoch 2/6" in lines, signal.SIGINT)
+    run, out, log = write_run(tmp_path, epochs=20), tmp_path / "out", tmp_path / "log"  # long enough to be cut
+    code = cut(command(run, data, out), log, lambda lines: "epoch 2/20" in lines, signal.SIGINT)
     assert code == 130
     assert "Traceback" not in log.read_text()
     last = log.read_text().splitlines()[-1]
-    (epochs,) = re.findall(r"residual: stopped; the same command goes on after epoch (\d) of 6$", last)
+    (epochs,) = re.findall(r"residual: stopped; the same command goes on after epoch (\d+) of 20$", last)
     resumed = train(run, data, out)
     assert resumed.returncode == 0, resumed.stderr
-    assert f"residual: goes on after epoch {epochs} of 6" in resumed.stderr
+    assert f"residual: goes on after epoch {epochs} of 20" in resumed.stderr
 
 
 def test_a_member_can_begin_with_what_another_has_learnt(trained, data: Path, tmp_path: Path):
