@@ -45,7 +45,7 @@ EVERY_SECONDS = 0.5  # a new image
 GIVE_UP_SECONDS = 1800
 TABLE_WIDTH = 120  # columns, also where the terminal has fewer: a number that is cut is no number
 # The defaults of edge.toml, where the test ship has shorter times. Backups come in a process of their own, once a day.
-SETTINGS = {"settle_seconds": 2.0, "rescan_seconds": 30.0, "publish_seconds": 5.0, "batch_images": 16}
+SETTINGS = {"settle_seconds": 2.0, "rescan_seconds": 30.0, "publish_seconds": 5.0}
 
 
 def row(words: str) -> Any:

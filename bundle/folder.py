@@ -8,13 +8,14 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bundle.ensemble import Ensemble, MemberModel
 from bundle.errors import BadBundle
 from bundle.labels import UNCLASSIFIED, parse_labels
 from bundle.manifest import MANIFEST, Manifest, Member, format_manifest, parse_manifest
 from bundle.preprocess import Pixels, Prepared, decode, prepare_grey
-from bundle.vote import NO_LABEL, RULES, Votes
+from bundle.vote import NO_LABEL, RULES, Votes, hard_vote_in_turn
 from bundle.whole import sha256_hex, whole_folder
 
 
@@ -44,12 +45,22 @@ class Bundle:
         """The members, ready to run; each call loads them anew (interpreters are not shared between threads)."""
         return Ensemble([self._load_member(member, threads) for member in self.manifest.members])
 
-    def classify(self, ensemble: Ensemble, batch: Sequence[Prepared]) -> Votes:
-        """The verdicts of a batch of B images, B >= 1, by the bundle's own vote rule."""
+    def classify(self, ensemble: Ensemble, batch: Sequence[Prepared], all_ballots: bool = False) -> Votes:
+        """The verdicts of a batch of B images, B >= 1, by the bundle's own vote rule.
+
+        By a hard vote members are asked in the manifest's order, and only until an image is decided; `all_ballots` asks
+        every member. The verdict is the same: label, and whether it has a majority (docs/bundle.md).
+        """
         pixels = np.stack([image.pixels for image in batch])
         features = np.stack([image.features for image in batch])
-        vote = self.manifest.vote
-        return RULES[vote.rule](ensemble.scores(pixels, features), vote.min_votes)
+        vote, members = self.manifest.vote, ensemble.members
+        if all_ballots or vote.rule != "hard":
+            return RULES[vote.rule](ensemble.scores(pixels, features), vote.min_votes)
+
+        def ask(turn: int, images: NDArray[np.intp]) -> NDArray[np.float32]:
+            return members[self.manifest.order[turn]].scores(pixels[images], features[images])
+
+        return hard_vote_in_turn(ask, len(members), len(batch), vote.min_votes)
 
     def label_name(self, index: int) -> str:
         """The label of a verdict's class index; `unclassified` for NO_LABEL."""

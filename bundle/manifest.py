@@ -16,7 +16,7 @@ from bundle.settings import settings_from
 from bundle.whole import json_bytes
 
 MANIFEST = "manifest.json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 RULE_NAMES = ("hard", "soft")
 TIE = "mean_score"
 
@@ -54,6 +54,7 @@ class Member:
     scheme: Scheme
     pixels: Quantisation
     output: Quantisation
+    multiply_adds: int  # of convolutions and dense layers, for one image: what it costs, on no machine in particular
     checks: Checks
 
     def __post_init__(self) -> None:
@@ -103,6 +104,7 @@ class Manifest:
     features: tuple[str, ...]
     labels: Labels
     members: tuple[Member, ...]
+    order: tuple[int, ...]  # indexes of the members, in the order in which they are asked until a hard vote is decided
     vote: VoteRule
     records: tuple[HashedFile, ...]  # training.json and validation.json
 
@@ -113,6 +115,10 @@ class Manifest:
             raise BadBundle(f"created is {self.created!r}; it must be a time in UTC such as 2026-11-23T00:00:00Z")
         if not self.members:
             raise BadBundle("the manifest names no members")
+        if sorted(self.order) != list(range(len(self.members))):
+            raise BadBundle(
+                f"order is {list(self.order)}; it must name each of the {len(self.members)} members once, from 0"
+            )
         if not 1 <= self.vote.min_votes <= len(self.members):
             raise BadBundle(
                 f"vote.min_votes is {self.vote.min_votes}, but there are {len(self.members)} members; set it from 1 to that"

@@ -107,17 +107,23 @@ def read_whole(file: Path, found: Found) -> bytes | None:
     return data
 
 
-def decide(bundle: Bundle, ensemble: Ensemble, taken: Sequence[Taken]) -> list[Outcome]:
-    """The outcomes of a batch, in its order: those that are ready are classified together."""
+def decide(bundle: Bundle, ensemble: Ensemble, taken: Sequence[Taken], all_ballots: bool = False) -> list[Outcome]:
+    """The outcomes of a batch, in its order: those that are ready are classified together.
+
+    all_ballots: ask every member, also where the hard vote is decided already.
+    """
     ready = [item for item in taken if isinstance(item, Ready)]
     if not ready:
         return [item for item in taken if not isinstance(item, Ready)]
-    votes = bundle.classify(ensemble, [item.prepared for item in ready])
-    verdicts = iter(zip(votes.label.tolist(), votes.votes.tolist(), votes.score.tolist(), strict=True))
+    found = bundle.classify(ensemble, [item.prepared for item in ready], all_ballots)
+    columns = (found.label, found.votes, found.score, found.asked)
+    verdicts = zip(*(column.tolist() for column in columns), strict=True)
     outcomes: list[Outcome] = []
     for item in taken:
         if isinstance(item, Ready):
-            outcomes.append(Counted(item.found, item.sha256, item.capture, item.measures, *next(verdicts)))
+            label, votes, score, asked = next(verdicts)
+            verdict = (item.found, item.sha256, item.capture, item.measures, label, votes, score)
+            outcomes.append(Counted(*verdict, asked=asked))
         else:
             outcomes.append(item)
     return outcomes

@@ -11,7 +11,7 @@ import json
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from bundle.errors import BadConfig
 from bundle.settings import read_settings
@@ -103,6 +103,14 @@ class EdgeConfig:
             "At most so many are classified, and committed to the ledger, together. Fewer while few wait.",
             least=1,
             most=1024,
+        ),
+    )
+    ballots: Literal["enough", "all"] = field(
+        default="enough",
+        metadata=about(
+            '"enough" or "all"',
+            "enough: members are asked until no further ballot can change the verdict. all: every member is asked for\n"
+            "every image, for the sake of the votes and the score; it takes up to twice the time.",
         ),
     )
     max_image_bytes: int = field(

@@ -71,7 +71,7 @@ def run(config: EdgeConfig, stop: Callable[[], bool], notifier: Notifier, clock:
         InHand(config.ledger) as in_hand,
         closing(
             Pool(
-                Task(config.watch, config.ledger, bundle, config.time, config.max_image_bytes),
+                Task(config.watch, config.ledger, bundle, config.time, config.max_image_bytes, config.ballots == "all"),
                 config.workers or len(os.sched_getaffinity(0)),
                 clock.steady,
             )

@@ -269,8 +269,9 @@ class Ledger:
         )
         image_id = int(cursor.lastrowid or 0)
         self.connection.execute(
-            "INSERT INTO verdict (image_id, bundle_id, label, votes, score, classified_ns) VALUES (?, ?, ?, ?, ?, ?)",
-            (image_id, bundle_id, outcome.label, outcome.votes, outcome.score, now_ns),
+            "INSERT INTO verdict (image_id, bundle_id, label, votes, score, classified_ns, asked)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (image_id, bundle_id, outcome.label, outcome.votes, outcome.score, now_ns, outcome.asked),
         )
         return image_id, True
 
@@ -293,7 +294,7 @@ class Ledger:
         )
         another = int(cursor.lastrowid or 0)
         self.connection.execute(
-            "INSERT INTO verdict SELECT ?, bundle_id, label, votes, score, ? FROM verdict WHERE image_id = ?",
+            "INSERT INTO verdict SELECT ?, bundle_id, label, votes, score, ?, asked FROM verdict WHERE image_id = ?",
             (another, now_ns, image_id),
         )
         return another, True

@@ -283,7 +283,12 @@ def _hour(ns: str) -> str:
     return f"({ns} - (({ns} % 3600000000000) + 3600000000000) % 3600000000000)"
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_first_tables, m002_the_sea)
+def m003_members_asked(connection: sqlite3.Connection) -> None:
+    """How many members were asked for a verdict: a hard vote may be decided before the last."""
+    connection.execute("ALTER TABLE verdict ADD COLUMN asked INTEGER")  # null: all members of the bundle
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_first_tables, m002_the_sea, m003_members_asked)
 
 
 def migrate(

@@ -87,7 +87,7 @@ def classify(bundle: Bundle, targets: Iterable[Target], threads: int | None = No
     while chunk := list(islice(queue, BATCH)):
         tried = [(target, _prepare(bundle, target)) for target in chunk]
         batch = [ready for _, ready in tried if isinstance(ready, Prepared)]
-        votes = iter(_votes(bundle, bundle.classify(ensemble, batch)) if batch else ())
+        votes = iter(_votes(bundle, bundle.classify(ensemble, batch, all_ballots=True)) if batch else ())
         for target, ready in tried:
             if isinstance(ready, BadImage):
                 yield Judged(target.path, target.truth, reason=ready.reason, detail=ready.detail)

@@ -21,6 +21,7 @@ class Counted:
     votes: int
     score: float  # 0..1
     aside: str | None = None
+    asked: int | None = None  # members that were asked; None: all there are
 
 
 @dataclass(frozen=True)

@@ -102,7 +102,11 @@ class RetentionSettings:
     )
     keep_votes_up_to: int = field(
         default=1,
-        metadata=about("votes; 0: off", "Files of uncertain images, with at most so many votes, stay.", least=0),
+        metadata=about(
+            "votes; 0: off",
+            "Files of uncertain images, with at most so many votes and a member that voted otherwise, stay.",
+            least=0,
+        ),
     )
     keep_best_per_hour: int = field(
         default=1,
@@ -186,7 +190,7 @@ def why_kept(image: Image, files: Sequence[File], rules: Rules, best: frozenset[
             return REJECTED
     elif image.label in rules.rare:
         return RARE
-    elif image.votes <= rules.keep_votes_up_to:
+    elif image.disputed and image.votes <= rules.keep_votes_up_to:
         return UNCERTAIN
     elif image.id in best:
         return FIRST_OR_BEST

@@ -44,6 +44,7 @@ class Image:
     votes: int
     score: float
     classified_ns: int  # UTC ns; 0 where rejected
+    disputed: bool  # a member voted otherwise, as far as they were asked
 
     @property
     def place(self) -> Place:
@@ -95,10 +96,10 @@ def images_after(
     """
     rows = connection.execute(_AFTER, (*after, last_ns, SLICE_IMAGES)).fetchall()
     images = [
-        Image(number, capture_ns, None, 0, 0.0, 0)
+        Image(number, capture_ns, None, 0, 0.0, 0, False)
         if bundle_id is None
-        else Image(number, capture_ns, labels.name(bundle_id, label), votes, score, classified_ns)
-        for number, capture_ns, bundle_id, label, votes, score, classified_ns, wanted in rows
+        else Image(number, capture_ns, labels.name(bundle_id, label), votes, score, classified_ns, votes != asked)
+        for number, capture_ns, bundle_id, label, votes, score, classified_ns, asked, wanted in rows
         if wanted
     ]
     return images, ((rows[-1][1], rows[-1][0]) if len(rows) == SLICE_IMAGES else None)
@@ -106,7 +107,7 @@ def images_after(
 
 # CROSS JOIN is SQLite's way to say: in this order.
 _AFTER = """
-SELECT image.id, image.capture_ns, bundle_id, label, votes, score, classified_ns,
+SELECT image.id, image.capture_ns, bundle_id, label, votes, score, classified_ns, asked,
     aside IS NULL AND (bundle_id IS NOT NULL OR reason IS NOT NULL)
     AND EXISTS (SELECT 1 FROM sighting WHERE image_id = image.id AND gone_ns IS NULL)
 FROM image LEFT JOIN verdict ON verdict.image_id = image.id

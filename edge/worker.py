@@ -43,6 +43,7 @@ class Task:
     bundle: Bundle  # the very bytes that the daemon verified
     time: TimeSettings
     max_image_bytes: int
+    all_ballots: bool  # ask every member, also where the hard vote is decided already
 
 
 @dataclass(frozen=True)
@@ -107,13 +108,13 @@ def main() -> None:
                     shards.close_idle()  # so that their disk can be unmounted
                 batch: list[Candidate] = connection.recv()
                 began = time.monotonic()
-                results = _work(batch, task.bundle, ensemble, reader, ledger, large.beat)
+                results = _work(batch, task, ensemble, reader, ledger, large.beat)
                 connection.send(Report(results, time.monotonic() - began, times.problem))
 
 
 def _work(
     batch: list[Candidate],
-    bundle: Bundle,
+    task: Task,
     ensemble: Ensemble,
     reader: Reader,
     ledger: sqlite3.Connection,
@@ -140,7 +141,7 @@ def _work(
             places.append(place)
             if not isinstance(item, Unread):
                 here.add(item.sha256)
-    for place, outcome in zip(places, decide(bundle, ensemble, taken), strict=True):
+    for place, outcome in zip(places, decide(task.bundle, ensemble, taken, task.all_ballots), strict=True):
         results[place] = outcome
     return results
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 from ai_edge_litert import schema_py_generated as schema
@@ -64,6 +65,21 @@ def operators(model: bytes) -> list[Operator]:
 def convolutions(graph: Sequence[Operator]) -> list[Operator]:
     """Those of the graph that are convolutions."""
     return [operator for operator in graph if operator.name in CONVOLUTIONS]
+
+
+def multiply_adds(graph: Sequence[Operator]) -> int:
+    """Of one image, in convolutions and dense layers: nearly all that a network of ours computes."""
+    return sum(prod(operator.outputs[0].shape[1:]) * _each(operator) for operator in graph)
+
+
+def _each(operator: Operator) -> int:
+    """Multiplications for one number of the output."""
+    if operator.name not in CONVOLUTIONS | {"FULLY_CONNECTED"}:
+        return 0
+    weights = operator.inputs[
+        1
+    ].shape  # (out, rows, columns, in), (1, rows, columns, out) where depthwise, or (out, in)
+    return prod(weights[1:-1] if operator.name == "DEPTHWISE_CONV_2D" else weights[1:])
 
 
 def is_integer_convolution(operator: Operator) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from bundle.ensemble import MemberModel
 from bundle.labels import format_labels
 from bundle.manifest import SCHEMA_VERSION, Checks, HashedFile, Labels, Manifest, Member, Scheme, VoteRule
 from bundle.training import TRAINING, Record, TrainedMember
 from bundle.whole import sha256_hex
+from quantize.graph import multiply_adds, operators
 
 LABELS, VALIDATION = "labels.txt", "validation.json"
 
@@ -24,6 +26,11 @@ class Made:
     in_float: tuple[str, ...]  # convolutions that int8 left in float32
     checks: Checks
 
+    @cached_property
+    def multiply_adds(self) -> int:
+        """Of one image."""
+        return multiply_adds(operators(self.model))
+
     @property
     def file(self) -> str:
         """Its name in the bundle."""
@@ -31,7 +38,13 @@ class Made:
 
 
 def pack(
-    record: Record, vote: VoteRule, name: str, members: Sequence[Made], training: bytes, validation: bytes
+    record: Record,
+    vote: VoteRule,
+    order: Sequence[int],
+    name: str,
+    members: Sequence[Made],
+    training: bytes,
+    validation: bytes,
 ) -> tuple[Manifest, Mapping[str, bytes]]:
     """The manifest and the contents of every file it names, ready for `bundle.folder.write_bundle`.
 
@@ -47,6 +60,7 @@ def pack(
         features=record.features,
         labels=Labels(LABELS, sha256_hex(contents[LABELS]), len(record.labels)),
         members=tuple(_member(made) for made in members),
+        order=tuple(order),
         vote=vote,
         records=tuple(HashedFile(file, sha256_hex(contents[file])) for file in (TRAINING, VALIDATION)),
     )
@@ -62,5 +76,6 @@ def _member(made: Made) -> Member:
         scheme=made.scheme,
         pixels=model.pixels_quantisation,
         output=model.output_quantisation,
+        multiply_adds=made.multiply_adds,
         checks=made.checks,
     )

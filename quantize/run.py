@@ -14,6 +14,7 @@ import numpy as np
 
 from bundle.errors import BadBundle
 from bundle.folder import Bundle, write_bundle
+from bundle.order import cheapest_order
 from bundle.pace import Say, spelled
 from bundle.training import Record
 from bundle.writing import writing_to
@@ -24,7 +25,7 @@ from quantize.images import Labelled, draw_representative, find_images, load_ima
 from quantize.measured import HeldOutImages, Measured, measure_member
 from quantize.pack import Made, pack
 from quantize.record import read_record
-from quantize.score import vote
+from quantize.score import ballots, vote
 from quantize.validation import HeldOut, Shipped, record_bytes, validation_record
 from quantize.worker import HELD_OUT, REPRESENTATIVE, pixels_file, write_images
 
@@ -65,8 +66,17 @@ def quantize(
         made = tuple(member.made(held_out) for member in measured)
         name = name or record.name
         shipped = [Shipped(member.file, member.scheme, member.in_float) for member in made]
-        table = validation_record(record, settings, len(representative), name, shipped, validation, test, findings)
-        bundle = write_bundle(out, *pack(record, settings.vote, name, made, training, record_bytes(table)))
+        order = cheapest_order(
+            np.stack([ballots(scores) for scores in validation.tflite]),
+            [member.multiply_adds for member in made],
+            settings.vote.min_votes,
+        )
+        table = validation_record(
+            record, settings, len(representative), name, shipped, validation, test, findings, order
+        )
+        bundle = write_bundle(
+            out, *pack(record, settings.vote, order.members, name, made, training, record_bytes(table))
+        )
         say(f"the bundle is written: {bundle.path}")
         figures = compare(bundle, measured, held_out, len(representative), findings, say)
     from quantize.report.write import PAGE, write_report  # Matplotlib takes a second, which a refusal need not wait for

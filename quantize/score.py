@@ -56,7 +56,10 @@ def vote(scores: Sequence[NDArray[np.float32]], rule: VoteRule) -> Votes:
         for batch in _slices(len(scores[0]), VOTE_BATCH)
     ] or [RULES[rule.rule](np.stack(scores), rule.min_votes)]
     return Votes(
-        *(np.concatenate([getattr(batch, field) for batch in batches]) for field in ("label", "votes", "score"))
+        *(
+            np.concatenate([getattr(batch, field) for batch in batches])
+            for field in ("label", "votes", "score", "asked")
+        )
     )
 
 

@@ -23,6 +23,10 @@ figure remains that nothing was chosen by. The file holds, all shares from 0 to 
     by_votes         [{votes, images, accuracy}]: verdicts by the number of votes for the winner, before min_votes
     calibration      {images, ensemble, members [{file, …}]}, each {temperature, log_loss, log_loss_calibrated}: of the mean
                      score and of each .tflite member; scores become probabilities as softmax(ln(score) / temperature)
+    turns            {order, asked, multiply_adds}: in which order members are asked until a hard vote is decided, by index; the
+                     share of the validation images for which each of these was asked; and the mean cost of an image
+    ballots          N rows of class indexes, those of each member for each validation image, in the order of training.json's
+                     split: from them a host finds the order that is the cheapest by its own measurements
     verdicts         {validation, test}: the class index of each image, -1 unclassified, in the order of training.json's
                      split, so that another host can be compared image by image; null where the run has no test images
 """
@@ -40,6 +44,7 @@ from numpy.typing import NDArray
 
 from bundle.calibration import at_temperature, fit_temperature, log_loss
 from bundle.manifest import VoteRule
+from bundle.order import Order
 from bundle.scores import ClassScore, bray_curtis, class_counts, confusion, score_indices
 from bundle.training import Record
 from quantize.config import Settings
@@ -78,6 +83,7 @@ def validation_record(
     validation: HeldOut,
     test: HeldOut,
     findings: Sequence[Finding],
+    order: Order,
 ) -> dict[str, Any]:
     """The contents of validation.json. `drawn` is the number of representative images there were; `test` may hold none."""
     truth = validation.truth
@@ -102,6 +108,12 @@ def validation_record(
         "by_score": _by_score(winners.score, winners.label == truth),
         "by_votes": _by_votes(winners.votes, winners.label == truth),
         "calibration": _calibration(files, validation),
+        "turns": {
+            "order": list(order.members),
+            "asked": list(map(_rounded, order.asked)),
+            "multiply_adds": round(order.cost),
+        },
+        "ballots": [ballots(scores).tolist() for scores in validation.tflite],
         "verdicts": {
             "validation": votes.label.tolist(),
             "test": vote(test.tflite, settings.vote).label.tolist() if len(test.truth) else None,

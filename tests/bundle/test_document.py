@@ -63,7 +63,7 @@ def test_the_reader_of_the_document_gives_our_verdicts(tmp_path, changes):
     command = [sys.executable, "-W", "error", tmp_path / "reader.py", path, *(tmp_path / name for name in files)]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)
     bundle = open_bundle(path)
-    found = bundle.classify(bundle.load(), [bundle.prepare(data) for data in files.values()])
+    found = bundle.classify(bundle.load(), [bundle.prepare(data) for data in files.values()], all_ballots=True)
     expected = [
         f"{tmp_path / name}\t{bundle.label_name(label)}\t{votes}\t{score!s}"
         for name, label, votes, score in zip(files, found.label, found.votes, found.score, strict=True)

@@ -12,7 +12,7 @@ from bundle.errors import BadBundle
 from bundle.folder import open_bundle, write_bundle
 from bundle.manifest import MANIFEST, HashedFile, VoteRule, format_manifest
 from bundle.preprocess import InputSpec
-from bundle.vote import NO_LABEL
+from bundle.vote import NO_LABEL, has_majority
 from bundle.whole import sha256_hex
 from tests.bundle import wrong
 from tests.bundle.rendered import file_of, organism
@@ -64,7 +64,7 @@ def test_the_verdicts_of_the_tiny_bundle_are_the_foreseen_ones():
         organism(36, 80),
         organism(35, 35),
     ]
-    votes = bundle.classify(bundle.load(), [bundle.prepare(file_of(".png", image)) for image in images])
+    votes = bundle.classify(bundle.load(), [bundle.prepare(file_of(".png", image)) for image in images], True)
     # aspect 0.45 lies below one of the borders 0.3 0.4 0.5; a long side of 35 above one of 30 40 50
     assert [bundle.label_name(index) for index in votes.label] == [
         "chain",
@@ -305,3 +305,18 @@ def test_the_manifest_written_is_the_manifest_given(tmp_path):
     manifest = dataclasses.replace(wrong.tiny_manifest(), name="another", created="2026-12-01T12:00:00+00:00")
     write_bundle(tmp_path / "new", manifest, wrong.tiny_contents())
     assert (tmp_path / "new" / MANIFEST).read_bytes() == format_manifest(manifest)
+
+
+def test_members_asked_in_turn_give_the_labels_of_all_together(tmp_path):
+    rng = np.random.default_rng(3)
+    sizes = [(rng.integers(5, 100), rng.integers(5, 100)) for _ in range(60)]
+    for min_votes, order in [(1, (0, 1, 2)), (2, (2, 0, 1)), (3, (1, 2, 0))]:
+        manifest = dataclasses.replace(wrong.tiny_manifest(), order=order, vote=VoteRule(min_votes=min_votes))
+        bundle = open_bundle(wrong.write_raw(tmp_path / str(min_votes), manifest, wrong.tiny_contents()))
+        batch = [bundle.prepare(file_of(".png", organism(*size))) for size in sizes]
+        ensemble = bundle.load()
+        whole, in_turn = (bundle.classify(ensemble, batch, everybody) for everybody in (True, False))
+        assert in_turn.label.tolist() == whole.label.tolist()
+        assert has_majority(in_turn, 3).tolist() == has_majority(whole, 3).tolist()
+        assert whole.asked.tolist() == [3] * 60
+        assert {2, 3} == set(in_turn.asked.tolist())

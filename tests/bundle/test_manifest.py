@@ -20,16 +20,17 @@ from bundle.preprocess import FEATURES, InputSpec
 
 PIXELS, OUTPUT = Quantisation("uint8", 0.00392156862745098, 0), Quantisation("float32", 0.0, 0)
 MANIFEST = Manifest(
-    schema_version=1,
+    schema_version=2,
     name="näme",
     created="2026-11-23T00:00:00Z",
     input=InputSpec(side=32, pad="border", polarity="light_on_dark", max_image_pixels=10_000),
     features=FEATURES,
     labels=Labels("labels.txt", "0" * 64, 2),
     members=tuple(
-        Member(f"members/{n}.tflite", str(n) * 64, "simple", "int8", PIXELS, OUTPUT, Checks(10, 0.5, 0.4, 0.9))
+        Member(f"members/{n}.tflite", str(n) * 64, "simple", "int8", PIXELS, OUTPUT, 1000, Checks(10, 0.5, 0.4, 0.9))
         for n in (1, 2)
     ),
+    order=(1, 0),
     vote=VoteRule("soft", "mean_score", 2),
     records=(HashedFile("training.json", "a" * 64),),
 )
@@ -71,17 +72,20 @@ def test_the_manifest_is_plain_json_with_the_fields_in_order():
 @pytest.mark.parametrize(
     ("path", "value", "text"),
     [
-        (["schema_version"], 2, "schema_version is 2, this version of Planktow reads 1"),
-        (["schema_version"], True, "schema_version: expected a whole number, found True"),
-        (["schema_version"], KeyError, "schema_version is None, this version of Planktow reads 1"),
+        (["schema_version"], 1, "schema_version is 1, this version of Planktow reads 2"),
+        (["schema_version"], True, "schema_version is True, this version of Planktow reads 2"),
+        (["schema_version"], KeyError, "schema_version is None, this version of Planktow reads 2"),
         (["name"], "", "the name is ''; it must be printable and not empty"),
         (["name"], "a\nb", "the name is 'a\\nb'; it must be printable and not empty"),
         (["created"], "yesterday", "created is 'yesterday'; it must be a time in UTC such as 2026-11-23T00:00:00Z"),
         (["created"], "2026-11-23T00:00:00", "created is '2026-11-23T00:00:00'; it must be a time in UTC such as 2026-11-23T00:00:00Z"),  # noqa: E501
         (["nmae"], "x", "unknown key 'nmae'; did you mean 'name'?"),
-        (["a\nb"], "x", "unknown key 'a\\nb'; known keys: schema_version, name, created, input, features, labels, members, vote, records"),  # noqa: E501
+        (["a\nb"], "x", "unknown key 'a\\nb'; known keys: schema_version, name, created, input, features, labels, members, order, vote, records"),  # noqa: E501
         (["labels"], KeyError, "missing key 'labels' (a table); add it"),
         (["members"], [], "the manifest names no members"),
+        (["order"], [0], "order is [0]; it must name each of the 2 members once, from 0"),
+        (["order"], [1, 1], "order is [1, 1]; it must name each of the 2 members once, from 0"),
+        (["order"], [1, 2], "order is [1, 2]; it must name each of the 2 members once, from 0"),
         (["members", 0, "scheme"], "int4", "members[0]: scheme: expected one of 'int8', 'int16x8', 'dynamic', 'float16', 'float32', found 'int4'"),  # noqa: E501
         (["members", 0, "checks", "agreement"], "high", "members[0]: checks: agreement: expected a number, found 'high'"),
         (["input", "side"], 4, "input: input side must be from 8 to 1024 pixels, found 4"),
@@ -124,7 +128,7 @@ def test_a_path_that_leaves_the_bundle_or_can_be_spelled_otherwise_is_refused(pl
         (b"", "not valid JSON (Expecting value: line 1 column 1 (char 0)); copy the bundle anew"),
         (b"[]", "not a JSON object; copy the bundle anew"),
         (b'{"schema_version": NaN}', "not valid JSON (NaN is no JSON number); copy the bundle anew"),
-        (b'{"schema_version": 1', "not valid JSON (Expecting ',' delimiter: line 1 column 21 (char 20)); copy the bundle anew"),
+        (b'{"schema_version": 2', "not valid JSON (Expecting ',' delimiter: line 1 column 21 (char 20)); copy the bundle anew"),
     ],
 )  # fmt: skip
 def test_a_file_that_is_no_json_object_is_refused(data, text):

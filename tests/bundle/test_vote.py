@@ -1,12 +1,23 @@
 from collections import Counter
 from fractions import Fraction
+from itertools import product
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bundle.vote import NO_LABEL, RULES, Votes, ballots, hard_vote, soft_vote
+from bundle.vote import (
+    NO_LABEL,
+    RULES,
+    Votes,
+    ballots,
+    decided,
+    hard_vote,
+    hard_vote_in_turn,
+    has_majority,
+    soft_vote,
+)
 
 
 def scores_of(*members):
@@ -152,3 +163,74 @@ def test_where_all_members_agree_that_is_the_verdict_of_hard_voting_even_if_all_
     assert found.label.tolist() == [
         int(first) if agreed else NO_LABEL for first, agreed in zip(cast[0], unanimous, strict=True)
     ]
+
+
+# ---- asking in turn
+
+
+def in_turn(scores, min_votes):
+    """The votes, and the (member, images) that were asked."""
+    asked = []
+
+    def ask(turn, images):
+        asked.append((turn, images.tolist()))
+        return scores[turn, images]
+
+    return hard_vote_in_turn(ask, len(scores), scores.shape[1], min_votes), asked
+
+
+def outcomes(ballots_so_far, member_count, min_votes):
+    """All that the members still to be asked can make of one image: (label, whether it has a majority)."""
+    classes = set(ballots_so_far) | {-1 - number for number in range(member_count)}  # and classes nobody named yet
+    found = set()
+    for rest in product(sorted(classes), repeat=member_count - len(ballots_so_far)):
+        tally = Counter([*ballots_so_far, *rest])
+        most = max(tally.values())
+        for winner in (label for label, votes in tally.items() if votes == most):  # the scores may break a tie any way
+            found.add((winner, 2 * most > member_count) if most >= min_votes else (None, False))
+    return found
+
+
+@settings(max_examples=300, deadline=None)
+@given(score_arrays(), st.data())
+def test_asking_in_turn_gives_the_label_and_the_majority_of_the_whole_vote(scores, data):
+    min_votes = data.draw(st.integers(1, len(scores)))
+    found, whole = in_turn(scores, min_votes)[0], hard_vote(scores, min_votes)
+    assert found.label.tolist() == whole.label.tolist()
+    assert has_majority(found, len(scores)).tolist() == has_majority(whole, len(scores)).tolist()
+
+
+@settings(max_examples=300, deadline=None)
+@given(score_arrays(), st.data())
+def test_votes_and_score_are_those_of_the_members_that_were_asked(scores, data):
+    min_votes = data.draw(st.integers(1, len(scores)))
+    found, asked = in_turn(scores, min_votes)
+    for image in range(scores.shape[1]):
+        count = int(found.asked[image])
+        assert [turn for turn, images in asked if image in images] == list(range(count))
+        alone = hard_vote(scores[:count, [image]])
+        assert (found.votes[image], found.score[image]) == (alone.votes[0], alone.score[0])
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.integers(1, 4), st.data())
+def test_members_are_asked_as_long_as_they_can_change_something_and_no_longer(member_count, data):
+    min_votes = data.draw(st.integers(1, member_count))
+    named = data.draw(st.lists(st.integers(0, 3), min_size=1, max_size=member_count))
+    known = bool(decided(np.array(named, np.int32)[:, np.newaxis], member_count, min_votes)[0])
+    assert known == (len(outcomes(named, member_count, min_votes)) == 1 or len(named) == member_count)
+
+
+def test_two_that_agree_outvote_a_third_and_two_that_differ_wait_for_it():
+    scores = np.eye(3, dtype=np.float32)[[[0, 0, 1], [0, 1, 2], [2, 1, 0]]]  # three members, three images
+    found, asked = in_turn(scores, 1)
+    assert asked == [(0, [0, 1, 2]), (1, [0, 1, 2]), (2, [1, 2])]
+    assert found.asked.tolist() == [2, 3, 3]
+    assert found.votes.tolist() == [2, 2, 1]
+    assert found.label.tolist() == [0, 1, 0]  # all three tie in the last: the lower index
+
+
+def test_no_member_is_asked_for_no_images():
+    found, asked = in_turn(np.zeros((3, 0, 5), np.float32), 1)
+    assert [len(column) for column in (found.label, found.votes, found.score, found.asked)] == [0, 0, 0, 0]
+    assert asked == []

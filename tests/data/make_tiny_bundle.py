@@ -20,6 +20,7 @@ from bundle.labels import format_labels
 from bundle.manifest import Checks, HashedFile, Labels, Manifest, Member, VoteRule
 from bundle.preprocess import FEATURES, InputSpec
 from bundle.whole import json_bytes, sha256_hex
+from quantize.graph import multiply_adds, operators
 
 HERE = Path(__file__).parent
 LABELS = ("chain", "sphere", "jelly")
@@ -64,17 +65,19 @@ def main() -> None:
                 "float32",
                 model.pixels_quantisation,
                 model.output_quantisation,
+                multiply_adds(operators(data)),
                 Checks(0, 0.0, 0.0, 0.0),
             )
         )
     manifest = Manifest(
-        schema_version=1,
+        schema_version=2,
         name="tiny-3",
         created="2026-11-23T00:00:00Z",
         input=InputSpec(side=SIDE),
         features=FEATURES,
         labels=Labels("labels.txt", sha256_hex(contents["labels.txt"]), len(LABELS)),
         members=tuple(members),
+        order=(0, 1, 2),
         vote=VoteRule("hard", "mean_score", min_votes=2),
         records=tuple(HashedFile(name, sha256_hex(contents[name])) for name in ("training.json", "validation.json")),
     )

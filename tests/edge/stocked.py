@@ -36,6 +36,7 @@ class Stock:
         label: int = 0,
         votes: int = 3,
         score: float = 0.5,
+        asked: int | None = 3,
         size: int = 1000,
         classified: int | None = None,
         aside: str | None = None,
@@ -44,8 +45,8 @@ class Stock:
         """An image with these files: taken `age` ns before NOW, classified then unless told; returns its number."""
         image_id = self._image(paths[0], size, NOW - age, aside, None)
         self.connection.execute(
-            "INSERT INTO verdict VALUES (?, 1, ?, ?, ?, ?)",
-            (image_id, label, votes, score, NOW - age if classified is None else classified),
+            "INSERT INTO verdict VALUES (?, 1, ?, ?, ?, ?, ?)",
+            (image_id, label, votes, score, NOW - age if classified is None else classified, asked),
         )
         for path in paths:
             self.sighting(path, size, image_id, written=written)

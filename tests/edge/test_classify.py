@@ -50,9 +50,11 @@ def sha(data: bytes) -> bytes:
 def test_each_format_is_taken_in_and_classified(tmp_path, tiny, take, suffix):
     files = [put(tmp_path, f"{kind}{suffix}", image_bytes(kind, suffix=suffix)) for kind in KINDS]
     outcomes = decide(tiny, tiny.load(), [take(found) for found in files])
-    assert [(type(outcome), outcome.found, outcome.label, outcome.votes) for outcome in outcomes] == [
-        (Counted, found, label, 3) for label, found in enumerate(files)
+    assert [(type(outcome), outcome.found, outcome.label, outcome.votes, outcome.asked) for outcome in outcomes] == [
+        (Counted, found, label, 2, 2) for label, found in enumerate(files)
     ]
+    everybody = decide(tiny, tiny.load(), [take(found) for found in files], all_ballots=True)
+    assert [(outcome.label, outcome.votes, outcome.asked) for outcome in everybody] == [(n, 3, 3) for n in range(3)]
     assert [(outcome.measures.width, outcome.measures.height) for outcome in outcomes] == [
         (100, 20),
         (24, 22),
@@ -91,8 +93,8 @@ def test_members_that_disagree_leave_the_image_unclassified(tmp_path, tiny, take
     )
     data = cv2.imencode(".png", np.full((35, 100), 200, np.uint8))[1].tobytes()
     ready = take(put(tmp_path, "a.png", data))
-    assert [(verdict.label, verdict.votes) for verdict in decide(tiny, tiny.load(), [ready])] == [(0, 2)]
-    assert [(verdict.label, verdict.votes) for verdict in decide(strict, tiny.load(), [ready])] == [(NO_LABEL, 2)]
+    assert [(verdict.label, verdict.votes) for verdict in decide(tiny, tiny.load(), [ready], True)] == [(0, 2)]
+    assert [(verdict.label, verdict.votes) for verdict in decide(strict, tiny.load(), [ready], True)] == [(NO_LABEL, 2)]
 
 
 WHOLE = image_bytes("jelly")

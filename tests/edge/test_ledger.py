@@ -217,7 +217,7 @@ def test_a_batch_is_committed_with_images_verdicts_and_sightings(ledger, rows):
             *("truncated", "the PNG file ends before its image does"),
         ),
     ]
-    assert rows("SELECT * FROM verdict") == [(1, 1, 2, 3, 0.75, NOW + 7)]
+    assert rows("SELECT * FROM verdict") == [(1, 1, 2, 3, 0.75, NOW + 7, None)]
     assert rows("SELECT path, image_id, reason FROM sighting") == [("a.png", 1, None), ("b.png", 2, None)]
     assert accounting(rows) == (2, 1, 1, 0, 0)
 
@@ -768,7 +768,7 @@ def test_the_schema_is_what_readers_were_promised(rows):
             *("id", "path", "size", "mtime_ns", "found_ns", "image_id", "reason", "detail"),
             *("dropped", "capture_ns", "gone_ns"),
         ],
-        "verdict": ["image_id", "bundle_id", "label", "votes", "score", "classified_ns"],
+        "verdict": ["image_id", "bundle_id", "label", "votes", "score", "classified_ns", "asked"],
         "errand": ["sighting_id"],
         "shard": ["path", "size", "mtime_ns", "members", "listed_ns"],
         "note": ["name", "value"],

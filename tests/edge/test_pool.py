@@ -52,7 +52,7 @@ def task(tmp_path: Path) -> Iterator[Task]:
     watch.mkdir()
     ledger = tmp_path / "ledger.sqlite"
     with open_ledger(ledger), InHand(ledger):
-        yield Task(watch, ledger, open_bundle(TINY_BUNDLE), TimeSettings(), 1 << 28)
+        yield Task(watch, ledger, open_bundle(TINY_BUNDLE), TimeSettings(), 1 << 28, False)
 
 
 def put(task: Task, name: str, data: bytes) -> Candidate:

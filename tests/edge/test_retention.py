@@ -395,14 +395,14 @@ def test_without_any_backup_it_says_that_nothing_may_go(stock, caplog):
 def test_it_says_when_more_should_go_than_may_and_when_that_is_over(stock):
     times = Times()
     stock.counted("few.png", votes=1)
-    settings = replace(BARE, max_age_days=0, max_total_gb=0.5 / GB, keep_votes_up_to=3, every_minutes=1)
+    settings = replace(BARE, max_age_days=0, max_total_gb=0.5 / GB, keep_votes_up_to=2, every_minutes=1)
     retention = retention_of(stock, times, settings)
     retention.turn()
     assert "all that is left must stay" in retention.problem
-    stock.connection.execute("UPDATE verdict SET votes = 4")
+    stock.connection.execute("UPDATE verdict SET votes = 3")
     times.wall_ns += DAY
     times.seconds += 60
-    assert retention.turn() == Cleared(deleted=2, freed_bytes=2000)
+    assert retention.turn() == Cleared(deleted=1, freed_bytes=1000)
     assert retention.problem is None
 
 
@@ -547,7 +547,7 @@ def may_go(image_id, image, made, settings, exported, backed_up) -> bool:
     same = [number for number, (each, _) in made.items() if counts_as(each, image["label"])]
     if len([n for n in same if made[n][0]["state"] != "aside"]) <= settings.keep_rare:
         return False
-    if image["votes"] <= settings.keep_votes_up_to:
+    if image["votes"] < 3 and image["votes"] <= settings.keep_votes_up_to:
         return False
     if settings.only_exported and image["classified"] >= exported:
         return False

@@ -29,7 +29,7 @@ def made(stem: str) -> Made:
 
 
 def packed(*stems: str) -> tuple[Manifest, dict[str, bytes]]:
-    manifest, contents = pack(RECORD, VOTE, "name", [made(stem) for stem in stems], b"{}\n", b'{"a": 1}\n')
+    manifest, contents = pack(RECORD, VOTE, (1, 0), "name", [made(stem) for stem in stems], b"{}\n", b'{"a": 1}\n')
     return manifest, dict(contents)
 
 
@@ -56,7 +56,9 @@ def test_the_manifest_says_of_a_member_what_its_file_says():
     assert (member.file, member.architecture, member.scheme) == ("members/01-tiny.tflite", "tiny", "float32")
     assert member.pixels == Quantisation("uint8", 0.0, 0)
     assert member.output == Quantisation("float32", 0.0, 0)
+    assert member.multiply_adds == 9 * 3  # a dense layer of ink and eight features
     assert member.checks == CHECKS
+    assert manifest.order == (1, 0)
 
 
 def test_the_bundle_is_as_old_as_its_training_and_votes_as_the_settings_say():

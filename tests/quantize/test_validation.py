@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from bundle.manifest import VoteRule
+from bundle.order import Order
 from bundle.preprocess import FEATURES, InputSpec
 from bundle.training import Data, Record, Split
 from quantize.config import Gates, Settings
@@ -40,11 +41,12 @@ EMPTY = HeldOut(np.empty(0, np.int32), np.empty((2, 0, 3), np.float32), np.empty
 
 
 SHIPPED = [Shipped("members/01.tflite", "int8", ("stem",)), Shipped("members/02.tflite", "int8", ())]
+ORDER = Order((1, 0), (1.0, 0.75), 350.0)
 FINDING = Finding("vote drop", "validation", "ensemble", None, 4, 1.0, 0.5, 0.5, 0.005)
 
 
 def record(settings: Settings, test: HeldOut = EMPTY) -> dict:
-    return validation_record(RECORD, settings, 52, "bundle's name", SHIPPED, VALIDATION, test, [FINDING])
+    return validation_record(RECORD, settings, 52, "bundle's name", SHIPPED, VALIDATION, test, [FINDING], ORDER)
 
 
 def test_the_head_says_what_was_done():
@@ -81,6 +83,7 @@ def test_a_class_says_nothing_of_what_has_no_image_or_no_verdict():
         HeldOut(np.array([0, 1], np.int32), *[np.eye(4, dtype=np.float32)[None, [0, 2]]] * 2),
         HeldOut(np.empty(0, np.int32), *[np.empty((1, 0, 4), np.float32)] * 2),
         [],
+        Order((0,), (1.0,), 100.0),
     )
     assert made["classes"] == [
         {"label": "a", "support": 1, "recall": 1.0, "precision": 1.0, "f1": 1.0},
@@ -137,7 +140,7 @@ def test_verdicts_by_score_and_by_votes_count_every_image_once():
 
 def test_a_score_of_one_falls_into_the_last_bin():
     certain = HeldOut(np.array([0], np.int32), *[np.array([[[1, 0, 0]]], np.float32)] * 2)
-    made = validation_record(RECORD, Settings(), 1, "x", SHIPPED[:1], certain, EMPTY, [])
+    made = validation_record(RECORD, Settings(), 1, "x", SHIPPED[:1], certain, EMPTY, [], Order((0,), (1.0,), 100.0))
     assert made["by_score"] == [{"from": 0.9, "to": 1.0, "images": 1, "mean_score": 1.0, "accuracy": 1.0}]
 
 
@@ -192,3 +195,9 @@ def test_the_file_has_one_line_for_each_row_of_a_table_and_reads_back_the_same()
 @pytest.mark.parametrize("value", [{}, {"a": []}, {"a": {"b": [1, "ü"]}, "c": [[], [{}]]}])
 def test_any_record_reads_back_the_same(value):
     assert json.loads(record_bytes(value)) == value
+
+
+def test_the_ballots_and_the_order_found_from_them_are_told():
+    made = record(Settings())
+    assert made["ballots"] == [[0, 1, 1, 2], [0, 1, 1, 0]]
+    assert made["turns"] == {"order": [1, 0], "asked": [1.0, 0.75], "multiply_adds": 350}

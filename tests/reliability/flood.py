@@ -67,7 +67,7 @@ def flood(
     """One run in the new folder `base`; returns what it showed, and what is wrong."""
     give_up_seconds = 120 + count / LEAST_PER_SECOND
     half = count // 2
-    with Ship(base, bundle, **{"batch_images": 16, "rescan_seconds": 30, "publish_seconds": 5, **settings}) as ship:
+    with Ship(base, bundle, **{"rescan_seconds": 30, "publish_seconds": 5, **settings}) as ship:
         staging = base / "staging"
         write(ship.watch, distinct(sources, range(half)))
         write(staging, distinct(sources, range(half, count)))

@@ -100,6 +100,7 @@ def survive(files: Iterator[Image], base: Path, bundle: Path) -> tuple[Ended, li
         else:
             wrong += ship.faults(seen=len(contents), duplicates=put - len(contents))
             wrong += [f"not as the same process {pid}"] * (ship.status()["pid"] != pid)
+            wrong += [line for line in ship.log.read_text().splitlines() if "it is replaced" in line]
         reasons = Counter(dict(ship.rows("SELECT reason, COUNT(*) FROM image WHERE reason IS NOT NULL GROUP BY 1")))
         unread = dict(ship.rows("SELECT reason, COUNT(*) FROM sighting WHERE reason IS NOT NULL GROUP BY 1"))
         usage = Usage(0, 0, 0, 0, 0) if ship.ended() else ship.usage()

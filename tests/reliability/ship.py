@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -11,6 +12,7 @@ import sqlite3
 import struct
 import subprocess
 import sys
+import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -115,13 +117,51 @@ def rows(connection: sqlite3.Connection, query: str) -> Iterator[tuple]:
 
 @dataclass(frozen=True)
 class Usage:
-    """What a process holds at this moment."""
+    """What a daemon and its workers hold at this moment."""
 
-    resident_mib: float
-    peak_mib: float  # the most it ever had resident
+    resident_mib: float  # memory that several of them share counts once (Pss in proc(5))
+    peak_mib: float  # the most they had resident together, by a look every 50 ms
     handles: int  # open file descriptors
     threads: int
     processor_seconds: float  # of all threads since its start
+
+
+def tree(process: int) -> list[int]:
+    """The process and its children, which have none."""
+    try:
+        children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [process, *map(int, children)]
+
+
+def resident_mib(process: int) -> float:
+    """The memory of a process and its children; what they share counts once. 0 where it has ended."""
+    total = 0
+    for each in tree(process):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            text = Path(f"/proc/{each}/smaps_rollup").read_text()
+            total += int(text[text.index("\nPss:") :].split(maxsplit=2)[1])
+    return total / 1024
+
+
+class _Peak(threading.Thread):
+    """Looks at a daemon's memory as long as it lives."""
+
+    def __init__(self, process: int) -> None:
+        super().__init__(daemon=True)
+        self.mib = 0.0
+        self._process = process
+
+    def run(self) -> None:
+        while self.now():
+            time.sleep(0.05)
+
+    def now(self) -> float:
+        """The memory at this moment, MiB."""
+        mib = resident_mib(self._process)
+        self.mib = max(self.mib, mib)
+        return mib
 
 
 class Ship:
@@ -152,6 +192,8 @@ class Ship:
         """Starts the daemon and, by default, waits until it watches. `command`: another one than `planktow-edge run`."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(command or self.command(), stderr=log, cwd=_ROOT)
+        self._peak = _Peak(self.process.pid)
+        self._peak.start()
         if ready:
             self.await_watching()
 
@@ -216,14 +258,16 @@ class Ship:
             raise TimeoutError(f"{error}; decided and waiting are {self.decided()}") from None
 
     def usage(self) -> Usage:
-        """Of the daemon that runs."""
-        proc = Path("/proc") / str(self.process.pid)
-        lines = dict(line.split(":", 1) for line in (proc / "status").read_text().splitlines())
-        resident, peak = (int(lines[name].split()[0]) / 1024 for name in ("VmRSS", "VmHWM"))
-        handles = len(os.listdir(proc / "fd"))  # noqa: PTH208
-        ticks = (proc / "stat").read_text().rpartition(")")[2].split()[11:13]  # utime and stime (proc(5))
-        used = sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
-        return Usage(resident, peak, handles, int(lines["Threads"]), used)
+        """Of the daemon that runs, its workers included."""
+        resident, handles, threads, used = self._peak.now(), 0, 0, 0.0
+        for process in tree(self.process.pid):
+            proc = Path("/proc") / str(process)
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a worker that ended just now
+                fields = (proc / "stat").read_text().rpartition(")")[2].split()  # proc(5), from the third
+                handles += len(os.listdir(proc / "fd"))  # noqa: PTH208
+                threads += int(fields[17])
+                used += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return Usage(resident, self._peak.mib, handles, threads, used)
 
     def faults(self, **wanted: int) -> list[str]:
         """What is wrong with the ledger at the end of a run: accounts that do not add up, or are not as `wanted`."""
