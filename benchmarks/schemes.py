@@ -25,11 +25,11 @@ from rich.table import Table
 from benchmarks.converted import Workshop, convert, open_workshop
 from bundle.command import refusals, say
 from bundle.ensemble import Ensemble, MemberModel
+from bundle.machine import read_machine, usable_cores
 from bundle.manifest import Scheme
 from bundle.pace import paced
 from quantize.config import Settings
 from quantize.images import Labelled
-from quantize.machine import read_machine, usable_cores
 
 SCHEMES: tuple[Scheme, ...] = ("int8", "float32", "float16", "dynamic")
 BASE: Scheme = "float32"

@@ -111,8 +111,10 @@ class MemberModel:
 class Ensemble:
     """All members of a bundle, run one after another on the same batch. Not for use from two threads at once."""
 
-    def __init__(self, members: Sequence[MemberModel]) -> None:
+    def __init__(self, members: Sequence[MemberModel], order: Sequence[int] | None = None) -> None:
+        """order: the members' indexes as they are asked in turn; None: as they stand."""
         self.members = tuple(members)
+        self.order = tuple(range(len(members)) if order is None else order)
 
     def scores(self, pixels: NDArray[np.uint8], features: NDArray[np.float32]) -> NDArray[np.float32]:
         """(N, B, C) float32 from pixels (B, S, S) uint8 and features (B, F) float32."""

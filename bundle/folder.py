@@ -41,24 +41,28 @@ class Bundle:
         """A decoded image, (H, W) uint8, as the members' input."""
         return prepare_grey(grey, self.manifest.input)
 
-    def load(self, threads: int = 1) -> Ensemble:
-        """The members, ready to run; each call loads them anew (interpreters are not shared between threads)."""
-        return Ensemble([self._load_member(member, threads) for member in self.manifest.members])
+    def load(self, threads: int = 1, order: Sequence[int] | None = None) -> Ensemble:
+        """The members, ready to run; each call loads them anew (interpreters are not shared between threads).
+
+        order: in which they are asked in turn, where this host has another cheapest one than the manifest says.
+        """
+        members = [self._load_member(member, threads) for member in self.manifest.members]
+        return Ensemble(members, self.manifest.order if order is None else order)
 
     def classify(self, ensemble: Ensemble, batch: Sequence[Prepared], all_ballots: bool = False) -> Votes:
         """The verdicts of a batch of B images, B >= 1, by the bundle's own vote rule.
 
-        By a hard vote members are asked in the manifest's order, and only until an image is decided; `all_ballots` asks
+        By a hard vote members are asked in the ensemble's order, and only until an image is decided; `all_ballots` asks
         every member. The verdict is the same: label, and whether it has a majority (docs/bundle.md).
         """
         pixels = np.stack([image.pixels for image in batch])
         features = np.stack([image.features for image in batch])
-        vote, members = self.manifest.vote, ensemble.members
+        vote, members, order = self.manifest.vote, ensemble.members, ensemble.order
         if all_ballots or vote.rule != "hard":
             return RULES[vote.rule](ensemble.scores(pixels, features), vote.min_votes)
 
         def ask(turn: int, images: NDArray[np.intp]) -> NDArray[np.float32]:
-            return members[self.manifest.order[turn]].scores(pixels[images], features[images])
+            return members[order[turn]].scores(pixels[images], features[images])
 
         return hard_vote_in_turn(ask, len(members), len(batch), vote.min_votes)
 

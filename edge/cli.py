@@ -217,6 +217,29 @@ def backup(
 
 
 @app.command()
+def tune(
+    config: Annotated[Path, typer.Option(metavar="FILE", help="The edge.toml of the daemon.")],
+) -> None:
+    """Finds what suits this host and this bundle: how many workers, and which members to ask first. Half a minute.
+
+    What it finds is kept beside the ledger, and the daemon uses it from its next start on, as long as host and bundle stay
+    the same. Stop the daemon first: it would share the processor with the trials.
+    """
+    from bundle.command import say
+    from bundle.folder import open_bundle
+    from edge.config import read_config
+    from edge.screen import show
+    from edge.tuning import tune as find
+    from edge.tuning import tuning_table, write_tuned
+
+    settings = read_config(config)
+    bundle = open_bundle(settings.bundle)
+    tuned, trials, order = find(bundle, say)
+    show(tuning_table(bundle, trials, tuned, order))
+    print(f"{write_tuned(settings.ledger, tuned)} written; the daemon uses it from its next start on")
+
+
+@app.command()
 def retention(
     config: Annotated[Path, typer.Option(metavar="FILE", help="The edge.toml of the daemon.")],
     dry_run: Annotated[

@@ -121,7 +121,8 @@ class EdgeConfig:
         default=0,
         metadata=about(
             "processes",
-            "That read and classify side by side, some 100 MiB each; 0: one per processor core that this service has.",
+            "That read and classify side by side, some 100 MiB each; 0: as `planktow-edge tune` found best on this host, or\n"
+            "one per processor core that this service has.",
             least=0,
             most=256,
         ),

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from bundle.errors import PlanktowError
 from bundle.folder import Bundle, open_bundle
 from bundle.labels import UNCLASSIFIED
+from bundle.machine import usable_cores
 from edge.capture import CaptureTimes
 from edge.classify import Reader
 from edge.config import EdgeConfig
@@ -33,6 +34,7 @@ from edge.pool import Pool
 from edge.rejects import check_reject_folder
 from edge.settle import Candidate
 from edge.shards import Shards
+from edge.tuning import read_tuned
 from edge.watch import Watcher, check_folder
 from edge.worker import Failure, Task
 
@@ -64,6 +66,7 @@ def run(config: EdgeConfig, stop: Callable[[], bool], notifier: Notifier, clock:
     bundle = open_bundle(config.bundle)
     config.quality.check_labels([*bundle.labels, UNCLASSIFIED])
     check_reject_folder(config.rejects, config.rejects_folder, config.watch)
+    tuned = read_tuned(config.ledger, bundle)
     with (
         open_ledger(config.ledger, config.count_sightings, config.rejects.files != "stay") as ledger,
         Watcher(config.watch, config.recursive, config.rescan_seconds, clock.steady, config.poll_seconds) as watcher,
@@ -71,8 +74,16 @@ def run(config: EdgeConfig, stop: Callable[[], bool], notifier: Notifier, clock:
         InHand(config.ledger) as in_hand,
         closing(
             Pool(
-                Task(config.watch, config.ledger, bundle, config.time, config.max_image_bytes, config.ballots == "all"),
-                config.workers or len(os.sched_getaffinity(0)),
+                Task(
+                    config.watch,
+                    config.ledger,
+                    bundle,
+                    config.time,
+                    config.max_image_bytes,
+                    config.ballots == "all",
+                    tuned.order if tuned else None,
+                ),
+                config.workers or (tuned.workers if tuned else usable_cores()),
                 clock.steady,
             )
         ) as pool,

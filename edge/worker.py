@@ -44,6 +44,7 @@ class Task:
     time: TimeSettings
     max_image_bytes: int
     all_ballots: bool  # ask every member, also where the hard vote is decided already
+    order: tuple[int, ...] | None = None  # in which members are asked in turn; None: as the bundle says
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def main() -> None:
     with Connection(int(sys.argv[1])) as connection, contextlib.suppress(EOFError, ConnectionError):
         task: Task = connection.recv()
         try:
-            ensemble = task.bundle.load(threads=1)
+            ensemble = task.bundle.load(order=task.order)
         except PlanktowError as error:
             connection.send(Fault(str(error)))
             return

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.folder import Bundle
+from bundle.machine import read_machine
 from bundle.manifest import Scheme, VoteRule
 from bundle.pace import Say
 from bundle.scores import Summary, bray_curtis, class_counts, score_indices
@@ -17,7 +18,6 @@ from quantize.comparison import AS_SHIPPED, Choice, ClassRecall, Latency, Refuse
 from quantize.front import subsets
 from quantize.gates import Finding
 from quantize.latency import measure_latencies
-from quantize.machine import read_machine
 from quantize.measured import HeldOutImages, Measured
 from quantize.score import ballots, vote
 

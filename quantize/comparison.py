@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bundle.machine import Machine
 from bundle.scores import Summary
 from quantize.gates import Finding
-from quantize.machine import Machine
 
 AS_SHIPPED = "as shipped"  # the scheme of a choice whose members have different ones
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.ensemble import MemberModel
+from bundle.machine import usable_cores
 from bundle.pace import Say, spelled
 from quantize.comparison import Latency
-from quantize.machine import usable_cores
 
 BATCHES = (1, 2, 4, 8, 16, 32)
 ROUNDS = 9

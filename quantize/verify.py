@@ -16,12 +16,12 @@ import numpy as np
 from bundle.ensemble import RUNTIME
 from bundle.errors import BadBundle, BadConfig, BadData, BadImage
 from bundle.folder import Bundle, open_bundle
+from bundle.machine import usable_cores
 from bundle.pace import Say, paced
 from bundle.preprocess import Prepared
 from bundle.training import TRAINING, Split, read_finished
 from quantize.bits import compare_bits
 from quantize.images import Found, find_images, require_images
-from quantize.machine import usable_cores
 from quantize.recorded import Recorded, read_recorded
 from quantize.verification import Changed, PartCheck, Verification
 

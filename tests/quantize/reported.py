@@ -7,11 +7,11 @@ from itertools import product
 
 import numpy as np
 
+from bundle.machine import Machine
 from bundle.scores import Summary
 from quantize.comparison import AS_SHIPPED, Choice, ClassRecall, Latency, Refused, Report, Variant
 from quantize.front import subsets
 from quantize.gates import Finding
-from quantize.machine import Machine
 
 MEMBERS = ("01-residual-a", "02-residual-b", "03-residual-c")
 # scheme: bytes, ms of an image alone and in the best batch on one core, the same on two; accuracy change; agreement

@@ -1,5 +1,5 @@
 from bundle.ensemble import RUNTIME
-from quantize.machine import processor_name, read_machine, usable_cores
+from bundle.machine import processor_name, read_machine, usable_cores
 
 X86 = "processor\t: 0\nvendor_id\t: AuthenticAMD\nmodel\t\t: 17\nmodel name\t: AMD EPYC 9B14\n"
 PI = "processor\t: 0\nmodel name\t: ARMv7 Processor rev 3 (v7l)\n\nModel\t\t: Raspberry Pi 4 Model B Rev 1.1\n"
