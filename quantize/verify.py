@@ -120,7 +120,7 @@ def _check_part(bundle: Bundle, part: str, expected: Sequence[Expected], threads
     verdicts = [
         int(label)
         for prepared in _batches(bundle, expected, say)
-        for label in bundle.classify(ensemble, prepared, all_ballots=True).label
+        for label in bundle.classify(ensemble, prepared).label  # asked in turn, as aboard; recorded of the whole vote
     ]
     changed = [(each, now) for each, now in zip(expected, verdicts, strict=True) if each.verdict != now]
     return PartCheck(
