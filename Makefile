@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check soak format clean
+.PHONY: help demo test check soak bench format clean
 
 help: ## This list
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -16,6 +16,13 @@ test: .venv/dev ## Run all tests
 
 soak: .venv/dev ## Hours of trying to break the daemon: kills, power cuts, full disks, floods (SEED=1 HOURS=1)
 	$(BIN)/python -m tests.reliability.everything --seed $(or $(SEED),1) --hours $(or $(HOURS),1)
+
+# The small sizes are chosen for ten minutes on two cores.
+bench: .venv/dev ## How fast it counts, how soon, how it scales (FULL=1 IMAGES=folder KERAS=folder BUNDLE=folder)
+	$(BIN)/python -m benchmarks.throughput $(BENCH) $(if $(KERAS),--keras $(KERAS)) $(if $(FULL),,--count 3000 --rounds 3)
+	$(BIN)/python -m benchmarks.latency $(BENCH) $(if $(FULL),--seconds 20,--seconds 8 --rounds 2)
+	$(BIN)/python -m benchmarks.scaling $(BENCH) $(if $(FULL),--rounds 5,--count 1500 --known 100000)
+bench: BENCH = $(if $(IMAGES),--images $(IMAGES)) $(if $(BUNDLE),--bundle $(BUNDLE))
 
 check: .venv/dev ## Format, lint, types and the import contracts
 	$(BIN)/ruff format --check .
