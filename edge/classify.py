@@ -48,7 +48,9 @@ class Reader:
         max_image_bytes: int,
         alone: Callable[[int], AbstractContextManager[None]] = lambda _pixels: contextlib.nullcontext(),
     ) -> None:
-        """alone: the time in which an image of so many pixels may be held, for a caller who bounds the memory."""
+        """alone: the time in which a file of so many bytes, or an image of so many pixels, may be held, for a caller who
+        bounds the memory.
+        """
         self._root, self._bundle, self._times, self._shards = root, bundle, times, shards
         self._max_image_bytes, self._alone = max_image_bytes, alone
 
@@ -63,6 +65,11 @@ class Reader:
         if found.size > self._max_image_bytes:
             detail = f"{found.size} bytes, the limit is {self._max_image_bytes} (max_image_bytes)"
             return Unread(found, "too large", detail) if candidate.settled else None
+        with self._alone(found.size):
+            return self._taken_in(candidate, knows)
+
+    def _taken_in(self, candidate: Candidate, knows: Callable[[bytes], bool]) -> Taken | None:
+        found = candidate.found
         try:
             data = self.read(found)
         except FileNotFoundError:
@@ -79,6 +86,7 @@ class Reader:
             header = inspect_within(data, self._bundle.manifest.input.max_image_pixels)
             with self._alone(header.width * header.height):
                 grey = decode_as(header, data)
+                del data  # of a large image as much again as its pixels
                 return Ready(found, sha256, capture, measure(grey), self._bundle.prepare_grey(grey))
         except BadImage as bad:
             return Rejected(found, sha256, capture, bad.reason, bad.detail) if candidate.settled else None

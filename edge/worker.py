@@ -30,7 +30,9 @@ from edge.settle import Candidate
 from edge.shards import Shards
 
 BEAT_SECONDS = 1.0  # a worker that reads for longer says so often that it lives
-_LARGE_PIXELS = 4_000_000  # one such image is held at a time, in all workers together: it can take some 300 MB
+_LARGE = (
+    4_000_000  # bytes or pixels: one such image is held at a time, in all workers together: it can take some 300 MB
+)
 _LOOK_SECONDS = 0.02  # how often the lock is tried
 
 
@@ -160,6 +162,7 @@ class _LargeImages:
     def __init__(self, ledger: Path, connection: Connection) -> None:
         self._connection = connection
         self._beaten = time.monotonic()
+        self._holds = False
         # Any file that all workers know; the system frees the lock of a process that dies.
         self._file = os.open(f"{ledger}.inhand", os.O_RDONLY | os.O_CLOEXEC)
 
@@ -176,7 +179,11 @@ class _LargeImages:
             self._connection.send(Beat())
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
+    def alone(self, size: int) -> Iterator[None]:
+        """The time in which a file of so many bytes, or an image of so many pixels, may be held."""
+        if size < _LARGE or self._holds:
+            yield
+            return
         while True:
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -184,11 +191,9 @@ class _LargeImages:
             except BlockingIOError:
                 self.beat()
                 time.sleep(_LOOK_SECONDS)
+        self._holds = True
         try:
             yield
         finally:
+            self._holds = False
             fcntl.flock(self._file, fcntl.LOCK_UN)
-
-    def alone(self, pixels: int) -> contextlib.AbstractContextManager[None]:
-        """The time in which an image of so many pixels may be held."""
-        return self._locked() if pixels >= _LARGE_PIXELS else contextlib.nullcontext()
