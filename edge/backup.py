@@ -1,8 +1,4 @@
-"""Backups of the ledger: whole, checked copies that are made while the daemon writes, the oldest of which give way.
-
-A backup is a copy through SQLite of one moment of the ledger. The writer is never locked out; its write-ahead log cannot
-start over while a copy is being made, and grows by what is written meanwhile.
-"""
+"""Backups of the ledger: whole, checked copies that are made while the daemon writes, the oldest of which give way."""
 
 from __future__ import annotations
 
@@ -10,31 +6,24 @@ import fcntl
 import os
 import re
 import shutil
-import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 from bundle.errors import BadConfig, PlanktowError
 from bundle.whole import sync_folder
+from edge.ledgercopy import BackupFailed, copy_ledger, discard
 from edge.setting import about, check_ranges
-from edge.soundness import check_ledger, open_for_copy
+from edge.soundness import check_ledger
 
 HOUR_NS = 3600 * 1_000_000_000
-STEP_PAGES = 4096  # 16 MiB: copied, and brought to the disk, at one go
-SPARE_BYTES = 64 * 1024 * 1024  # left free where a backup shares the ledger's disk: the daemon goes on writing there
-LOG_SHARE = 0.5  # of the ledger's size, too: the log grew to 0.45 GB beside 1 GB on two cores with a load of 6
 CHILD_NICE = 10  # not 19: the slower the copy, the longer the log grows
 PARTIAL = ".partial"
-
-
-class BackupFailed(PlanktowError):
-    """A backup that could not be made. The backups there are stay as they are."""
 
 
 @dataclass(frozen=True)
@@ -126,46 +115,6 @@ def backup_due(backups: Sequence[Backup], every_hours: float, now_ns: int) -> bo
     return not backups or not 0 <= now_ns - backups[-1].made_ns < every_hours * HOUR_NS
 
 
-def copy_ledger(ledger: Path, copy: Path, between_steps: Callable[[], None] = lambda: None) -> None:
-    """A copy of one moment of the ledger, in one file, on the disk. Raises BackupFailed; `copy` is then to be deleted."""
-    try:
-        with closing(open_for_copy(ledger)) as source, closing(sqlite3.connect(copy, isolation_level=None)) as target:
-            # Within one transaction of ours the copy stays that of one moment: without it each commit of the daemon
-            # would make SQLite begin anew. Measured on 1 GB: as fast as in one step, and VACUUM INTO takes 6 times as long.
-            source.execute("BEGIN")
-            (pages,) = source.execute("PRAGMA page_count").fetchone()
-            (page_bytes,) = source.execute("PRAGMA page_size").fetchone()
-            _check_space(ledger, copy, pages * page_bytes)
-            # Whole or deleted: it needs no journal, and it is synced here.
-            target.execute("PRAGMA journal_mode = OFF")
-            target.execute("PRAGMA synchronous = OFF")
-            descriptor = os.open(copy, os.O_RDWR)
-            try:
-
-                def step(_status: int, _remaining: int, _total: int) -> None:
-                    # Little by little: a gigabyte of unwritten pages would hold up the daemon's own syncs.
-                    os.fdatasync(descriptor)
-                    between_steps()
-
-                source.backup(target, pages=STEP_PAGES, progress=step, sleep=0)
-                # A copied header says WAL; a backup is one file, and readable where nothing may be written beside it.
-                target.execute("PRAGMA journal_mode = DELETE")
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-    except sqlite3.Error as error:
-        raise BackupFailed(
-            f"{copy.parent}: {ledger.name} cannot be copied there ({error}); free some space there, or check the ledger"
-            " with `planktow-edge repair`"
-        ) from None
-
-
-def discard(copy: Path) -> None:
-    """Deletes a copy that is not wanted, with what SQLite may have left beside it."""
-    for end in ("", "-journal", "-wal", "-shm"):
-        copy.with_name(copy.name + end).unlink(missing_ok=True)
-
-
 class Backups:
     """The backups of a running daemon: one process of low priority at a time. For a loop of one thread; nothing waits."""
 
@@ -242,22 +191,6 @@ def _ousted(backups: Sequence[Backup], keep: int) -> list[Backup]:
 
 def _is_ours(ledger: Path, name: str) -> re.Match[str] | None:
     return re.fullmatch(re.escape(ledger.stem) + r"-(\d{5,12})-(\d{8}T\d{6}Z)\.sqlite", name)
-
-
-def _check_space(ledger: Path, copy: Path, needed: int) -> None:
-    """Refuses before the first byte: a backup that fills the ledger's own disk would stop the counting."""
-    shared = ledger.parent.stat().st_dev == copy.parent.stat().st_dev
-    spare = SPARE_BYTES + int(needed * LOG_SHARE) if shared else 0
-    free = shutil.disk_usage(copy.parent).free
-    if free < needed + spare:
-        raise BackupFailed(
-            f"{copy.parent}: the disk is too full for a copy of {ledger.name} ({_mb(free)} free, {_mb(needed + spare)} "
-            "needed); free some space there"
-        )
-
-
-def _mb(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
 
 
 @contextmanager

@@ -141,6 +141,13 @@ def report(
         Literal["table", "csv", "json"],
         typer.Option("--format", help="csv: one row per bin and label, for R and pandas; # begins a comment."),
     ] = "table",
+    since: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="TIME", help="Images captured then or later (UTC: 2026-11-23, 2026-11-23T12:00)."
+        ),
+    ] = None,
+    until: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Images captured before then.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write there, whole or not at all.")] = None,
 ) -> None:
     """Counts per label in each time bin (capture time, UTC) and in total; every image accounted for.
@@ -151,6 +158,9 @@ def report(
     Its head, lines that begin with #, holds the accounting, rejects, bundles and totals.
     Read it with pandas.read_csv(FILE, comment="#") or, in R, read.csv(FILE, comment.char = "#").
 
+    With --from or --to a bin that reaches over an end holds what lies inside; accounting and rejects are of the whole ledger.
+    Bins under an hour look at every image between them: give a stretch of time where the ledger has millions.
+
     It may run while the daemon does.
     """
     from edge.bins import parse_width
@@ -160,8 +170,11 @@ def report(
     from edge.screen import show
 
     width_ns = parse_width(width)
+    from_ns, to_ns = _instant(since), _instant(until)
+    if from_ns is not None and to_ns is not None and from_ns >= to_ns:
+        raise BadConfig(f"--from {since} is not before --to {until}; give a later --to")
     with closing(open_ledger_readonly(ledger)) as connection:
-        counts = read_counts(connection, width_ns)
+        counts = read_counts(connection, width_ns, from_ns, to_ns)
     if form == "table" and out is None:
         show(report_table(counts))
     else:
@@ -184,11 +197,10 @@ def catch_up(
     import time
     from contextlib import closing
 
-    from edge.bins import parse_instant
     from edge.catchup import Request, ask
     from edge.ledgerfile import open_ledger_readonly
 
-    request = Request(parse_instant(since) if since else None, parse_instant(until) if until else None)
+    request = Request(_instant(since), _instant(until))
     with closing(open_ledger_readonly(ledger)) as connection:
         (count,) = connection.execute(
             "SELECT COUNT(*) FROM sighting WHERE dropped IS NOT NULL"
@@ -336,6 +348,16 @@ def classify(
         show(judged_table(bundle, judged, scores))
     if not any(each.label for each in judged):
         raise typer.Exit(1)
+
+
+def _instant(text: str | None) -> int | None:
+    """UTC ns of a bound of time; one beyond all capture times as the nearest that SQLite holds. Raises BadConfig."""
+    from edge.bins import parse_instant
+    from edge.files import FARTHEST_NS
+
+    if text is None:
+        return None
+    return min(max(parse_instant(text), -FARTHEST_NS - 1), FARTHEST_NS + 1)
 
 
 def put(text: str, out: Path | None) -> None:

@@ -16,12 +16,12 @@ from typing import Any, Literal
 from bundle.errors import BadConfig
 from bundle.settings import read_settings
 from edge.backup import BackupSettings
-from edge.capture import TimeSettings
 from edge.overload import OverloadSettings
 from edge.quality import QualitySettings
 from edge.rejects import RejectSettings
 from edge.retention import RetentionSettings
 from edge.setting import about, check_ranges
+from edge.timesettings import TimeSettings
 
 
 @dataclass(frozen=True)

@@ -86,13 +86,19 @@ class Bin:
 
 @dataclass(frozen=True)
 class Counts:
-    """All that a report says of a ledger at one moment."""
+    """All that a report says of a ledger at one moment.
+
+    Of images captured in [from_ns, to_ns), UTC ns; None: no bound. Accounting and rejects are of the whole ledger all the
+    same: files that were never read have no capture time.
+    """
 
     accounting: Accounting
     rejects: Mapping[str, int]  # reason -> images, most frequent first
     totals: Mapping[str, int]  # label -> images, in the order of the bundles' labels, `unclassified` last
     by_bundle: tuple[tuple[LedgerBundle, Mapping[str, int]], ...]  # each bundle's own share of the totals
     bins: tuple[Bin, ...]  # in order of time; empty when no width was asked for
+    from_ns: int | None = None
+    to_ns: int | None = None
 
 
 def count_verdicts(
@@ -147,7 +153,7 @@ def read_counts(
     """The counts of one moment of the ledger, binned by capture time when `width_ns` is given.
 
     Only of images captured in [from_ns, to_ns), UTC ns; None: no bound. A bin that reaches over a bound holds what lies
-    inside. Accounting and rejects are of the whole ledger all the same: files that were never read have no capture time.
+    inside.
     A daemon that writes meanwhile neither waits nor disturbs.
     """
     with _one_moment(connection):
@@ -166,7 +172,8 @@ def read_counts(
         verdicts = _verdicts(connection, width_ns, from_ns, to_ns)
         dropped = _between(connection, _DROPPED, "capture_ns", from_ns, to_ns) if width_ns else ()
         by_bundle, bins = count_verdicts(verdicts, bundles, width_ns, dropped)
-    return Counts(accounting, rejects, add_up(counts for _, counts in by_bundle), by_bundle, bins)
+    totals = add_up(counts for _, counts in by_bundle)
+    return Counts(accounting, rejects, totals, by_bundle, bins, from_ns, to_ns)
 
 
 HOUR_NS = 3600 * SECOND_NS

@@ -121,7 +121,7 @@ class Daemon:
         self._ledger, self._watcher, self._shards = ledger, watcher, shards
         self._in_hand, self._notifier, self._clock = in_hand, notifier, clock
         self._alone: deque[Candidate] = deque()  # suspects, each of which gets a worker to itself
-        times = CaptureTimes(config.time, config.watch, clock.wall_ns, clock.steady)
+        times = CaptureTimes(config.time, config.watch, clock.wall_ns, clock.steady, patience_seconds=0.2)
         self._intake = Intake(config, ledger, watcher, shards, clock.wall_ns, clock.steady)
         reader = Reader(config.watch, bundle, times, shards, config.max_image_bytes)
         self._housekeeping = Housekeeping(

@@ -11,7 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from bundle.errors import BadImage
 from edge.backup import Backups
-from edge.capture import CaptureTimes
+from edge.capture import CaptureTimes, StillReading
 from edge.catchup import requests
 from edge.clearing import Retention
 from edge.config import EdgeConfig
@@ -124,14 +124,17 @@ class Housekeeping:
             if waiting == 0:
                 self._overload = None
             return
-        dropped = drop(
-            self._ledger.connection,
-            settings.policy,
-            count,
-            lambda found: self._times.without_content(found).ns,
-            self._salt,
-            self._intake.in_hand,
-        )
+        try:
+            dropped = drop(
+                self._ledger.connection,
+                settings.policy,
+                count,
+                lambda found: self._times.without_content(found).ns,
+                self._salt,
+                self._intake.in_hand,
+            )
+        except StillReading:  # a long side-car, in steps: nothing was dropped, and a second later it is read on
+            return
         self._intake.forget(dropped)
         self._overload = (
             f"more images come in than can be classified: {len(dropped)} of {waiting} waiting ones were left out"

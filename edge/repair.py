@@ -18,7 +18,8 @@ from typing import Any
 
 from bundle.errors import BadConfig
 from bundle.whole import json_bytes, sync_folder, write_whole
-from edge.backup import Backup, backups_of, copy_ledger, discard
+from edge.backup import Backup, backups_of
+from edge.ledgercopy import copy_ledger, discard
 from edge.ledgerfile import lock_ledger, repair_plan
 from edge.migrations import APPLICATION_ID
 from edge.soundness import check_ledger

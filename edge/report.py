@@ -3,7 +3,8 @@
 csv     one row per bin and label: bin_start,bin_end,label,count,bundles,dropped,raised_count,raised_sd. Times are UTC,
         ISO 8601, [start, end). `dropped` images of the bin were left out under overload; `raised_count` is the count
         times images offered / images classified, `raised_sd` its standard deviation from that draw (edge/raising.py).
-        Lines that begin with # stand at the head and hold the accounting, the bundles and the totals. Read it with
+        Lines that begin with # stand at the head and hold the accounting, the stretch of time if one was asked for, the
+        bundles and the totals. Read it with
         pandas.read_csv(file, comment="#", parse_dates=["bin_start", "bin_end"]), or in R with
         read.csv(file, comment.char = "#").
         A bin has a row for every label of the classifiers at work in it, zeros included: looked for and not found.
@@ -11,6 +12,10 @@ csv     one row per bin and label: bin_start,bin_end,label,count,bundles,dropped
         it, it has one row, without a label and a count.
 json    the same as nested objects, with the totals of each bundle beside the sum.
 table   for the screen: labels that were found, totals first.
+
+Where a stretch of time was asked for, counts, totals and bins are of the images captured in it, and a bin that reaches
+over its ends holds what lies inside. Accounting and rejects are of the whole ledger: a file that was never read has no
+capture time.
 
 Labels of the same name add up over bundles; `bundles` names those whose verdicts are in the count (name and the first
 twelve digits of the digest, joined by " + ").
@@ -46,6 +51,8 @@ def report_csv(counts: Counts) -> str:
     accounting = counts.accounting
     text.write(f"# accounting: {accounting}; duplicates {accounting.duplicates}\n")
     text.write(f"# rejects: {_json_line(dict(counts.rejects))}\n")
+    if stretch := stretch_text(counts):
+        text.write(f"# stretch: {stretch}; accounting and rejects are of the whole ledger\n")
     for bundle, share in counts.by_bundle:
         text.write(f"# bundle: {bundle.name} {bundle.digest} counted {sum(share.values())}\n")
     text.write(f"# total: {_json_line(dict(counts.totals))}\n")
@@ -78,6 +85,8 @@ def report_json(counts: Counts) -> str:
     table: dict[str, Any] = {
         "accounting": asdict(counts.accounting),
         "rejects": dict(counts.rejects),
+        "from": None if counts.from_ns is None else utc_text(counts.from_ns),
+        "to": None if counts.to_ns is None else utc_text(counts.to_ns),
         "totals": dict(counts.totals),
         "bundles": [
             {"name": bundle.name, "digest": bundle.digest, "counted": sum(share.values()), "totals": dict(share)}
@@ -102,9 +111,10 @@ def report_table(counts: Counts) -> RenderableType:
     """For the screen: what was found, most frequent first."""
     found = {label: count for label, count in counts.totals.items() if count}
     ranked = sorted(found, key=lambda label: -found[label])
-    parts: list[RenderableType] = []
+    stretch = stretch_text(counts)
+    parts: list[RenderableType] = [Text(f"Images {stretch}\n")] if stretch else []
     if not found:
-        parts.append(Text("Nothing has been counted yet."))
+        parts.append(Text("None of them has been counted." if stretch else "Nothing has been counted yet."))
     else:
         parts += [_totals(counts, ranked), _bins(counts, ranked)]
     return Group(*parts, accounting_lines(counts))
@@ -113,13 +123,23 @@ def report_table(counts: Counts) -> RenderableType:
 def accounting_lines(counts: Counts) -> Text:
     """Where every image went, the rejects by reason, and which classifiers counted."""
     accounting = counts.accounting
-    lines = [str(accounting)]
+    stretch = stretch_text(counts)
+    lines = ["in the whole ledger:"] if stretch else []
+    lines.append(str(accounting))
     if counts.rejects:
         lines.append("rejected: " + ", ".join(f"{reason} {images}" for reason, images in counts.rejects.items()))
     lines.append(f"duplicates, counted once: {accounting.duplicates}")
     for bundle, share in counts.by_bundle:
-        lines.append(f"counted by {bundle.name}: {sum(share.values())}  (digest {bundle.digest[:12]}…)")
+        when = " in that time" if stretch else ""
+        lines.append(f"counted{when} by {bundle.name}: {sum(share.values())}  (digest {bundle.digest[:12]}…)")
     return Text("\n".join(lines))
+
+
+def stretch_text(counts: Counts) -> str:
+    """The stretch of time that was asked for; nothing where it is all."""
+    since = "" if counts.from_ns is None else f" from {utc_text(counts.from_ns)}"
+    until = "" if counts.to_ns is None else f" before {utc_text(counts.to_ns)}"
+    return f"captured{since}{' and' if since and until else ''}{until}" if since or until else ""
 
 
 FORMATS: dict[str, Callable[[Counts], str]] = {

@@ -36,6 +36,8 @@ _COUNTS = 100  # windows counted in one step
 _TALLIES = 20_000  # windows whose counts are kept in memory: 6 MB
 _ARRIVALS_SECONDS = 2.0  # how often the windows of new images are judged: each time one may change sides
 _TRACK_SECONDS = 5.0  # how often the track is asked whether it changed
+_TRACK_LINES = 500  # read in one step: 5 ms
+_READ_SECONDS = 0.05  # of each turn for a long track, at most: a million lines take 10 s, once
 _TRACK_SHARE = 50  # or so many times as long as reading it took: a log of months takes a second
 _FIRST_NS, _LAST_NS = -(2**63), 2**63 - 1  # the ends of SQLite's time
 
@@ -104,8 +106,11 @@ class Review:
     def turn(self, budget_seconds: float) -> None:
         """Goes on judging for about so long, if there is something to judge."""
         now = self._steady()
-        if self._reader is not None and now >= self._look_at:
-            self._read_track()
+        if (
+            self._reader is not None
+            and now >= self._look_at
+            and self._read_track(now + max(budget_seconds, _READ_SECONDS))
+        ):
             self._look_at = now + max(_TRACK_SECONDS, _TRACK_SHARE * (self._steady() - now))
         if now >= self._arrivals_at and (self._settings.window or self._settings.track_rule):
             self._arrivals_at, self._arriving = now + _ARRIVALS_SECONDS, True
@@ -267,21 +272,27 @@ class Review:
                 names[at] = rule.name
         return names
 
-    def _read_track(self) -> None:
+    def _read_track(self, until: float) -> bool:
+        """Takes up what is new in the track; False where it is so long that the rest is left for the next turn."""
         settings = self._settings.track
         assert settings is not None
         assert self._reader is not None
         now = signature(settings.file)
         if now is None:
             self.problem = f"{settings.file}: no such track; the rules on where the ship was wait for it"
-            return
+            return True
         if now == self._signature:
-            return
+            return True
         try:
-            track = self._reader.read()
+            while (track := self._reader.read_on(_TRACK_LINES)) is None:
+                if self._steady() >= until:
+                    self.problem = (
+                        f"{settings.file}: the track is long and still being read; its rules wait for its end"
+                    )
+                    return False
         except BadTrack as error:
             self.problem, self._signature = str(error), now
-            return
+            return True
         self.problem, self._signature = None, now
         if self._track is None:
             end, checksum = self._ledger.read_note(_TRACK_END), self._ledger.read_note(_TRACK_SUM)
@@ -293,6 +304,7 @@ class Review:
         if begin == _FIRST_NS:
             self._note({_TRACK_END: _FIRST_NS})
         self._sweep = min(self._sweep or (_LAST_NS, -1), (begin, -1))
+        return True
 
     # --- notes
 

@@ -1,8 +1,9 @@
 """Tar shards: ustar, GNU and pax headers, read one at a time, each found again by its place.
 
 The standard library's tarfile is not asked to walk: it keeps an object for every member, reads extended headers of any
-size into memory, and in Python versions that we support it can be led in circles by a negative size (CVE-2025-8194)
-or into a slow search by a pax header (CVE-2024-6232). The tests hold this reader to what tarfile writes and reads.
+size into memory, and in Python versions that we support it can be led in circles by a negative offset (CVE-2025-8194:
+before 3.11.14, 3.12.12 and 3.13.6) or into a slow search by a pax or sparse header (CVE-2024-6232, issue 121285 of
+CPython). The tests hold this reader to what tarfile writes and reads.
 """
 
 from __future__ import annotations

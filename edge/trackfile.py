@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import os
 import re
 import zlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -31,9 +33,12 @@ class Signature(NamedTuple):
 def signature(path: Path) -> Signature | None:
     """One stat call, for asking every few seconds whether the track is to be read again; None: there is no file yet."""
     try:
-        status = path.stat()
+        return _signature(path.stat())
     except OSError:
         return None
+
+
+def _signature(status: os.stat_result) -> Signature:
     return Signature(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
@@ -52,15 +57,28 @@ class TrackReader:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._done = _Done()
+        self._halfway: Signature | None = None  # of the file whose first lines the last call read
 
     def read(self) -> Track:
         """The track up to now. Raises BadTrack; the next call then begins anew."""
+        while (track := self.read_on(1_000_000)) is None:
+            pass
+        return track
+
+    def read_on(self, most_lines: int) -> Track | None:
+        """The same in steps of `most_lines`, 10 ms a thousand: None where the next call may find more of them."""
+        halfway, self._halfway = self._halfway, None
         try:
-            with self._path.open("rb", buffering=1 << 20) as file:
-                if not self._done.stands_in(file):
+            with self._path.open("rb") as file:
+                now = _signature(os.fstat(file.fileno()))
+                if now != halfway and not self._done.stands_in(file):
                     self._done = _Done()
                 file.seek(self._done.bytes)
-                self._take(iter(lambda: file.readline(_LINE_BYTES), b""))
+                lines = self._done.lines
+                self._take(islice(iter(lambda: file.readline(_LINE_BYTES), b""), most_lines))
+            if self._done.lines - lines == most_lines:
+                self._halfway = now
+                return None
             return self._track()
         except OSError as error:
             self._done = _Done()
@@ -69,7 +87,7 @@ class TrackReader:
             self._done = _Done()
             raise
 
-    def _take(self, lines: Iterator[bytes]) -> None:
+    def _take(self, lines: Iterable[bytes]) -> None:
         done = self._done
         for line in lines:
             if not line.endswith(b"\n") and len(line) < _LINE_BYTES:

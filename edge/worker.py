@@ -16,18 +16,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
 from bundle.ensemble import Ensemble
 from bundle.errors import PlanktowError
 from bundle.folder import Bundle
-from edge.capture import CaptureTimes, TimeSettings
+from edge.capture import CaptureTimes, StillReading
 from edge.classify import Reader, Taken, decide
 from edge.ledgerfile import open_ledger_readonly
 from edge.outcome import Outcome, Unread
+from edge.quiet import hush_libraries
 from edge.settle import Candidate
 from edge.shards import Shards
+from edge.timesettings import TimeSettings
 
 BEAT_SECONDS = 1.0  # a worker that reads for longer says so often that it lives
 _LARGE = (
@@ -103,8 +106,9 @@ def main() -> None:
             Shards(task.root) as shards,
             _LargeImages(task.ledger, connection) as large,
         ):
-            times = CaptureTimes(task.time, task.root)
+            times = CaptureTimes(task.time, task.root, patience_seconds=BEAT_SECONDS)
             reader = Reader(task.root, task.bundle, times, shards, task.max_image_bytes, large.alone)
+            hush_libraries()
             connection.send(Ready())
             while True:
                 if not connection.poll(1.0):
@@ -133,9 +137,8 @@ def _work(
     taken: list[Taken] = []
     places: list[int] = []
     for place, candidate in enumerate(batch):
-        beat()
         try:
-            item = reader.take_in(candidate, knows)
+            item = _patiently(partial(reader.take_in, candidate, knows), beat)
         except OSError as error:
             results[place] = Failure(error.errno, error.strerror or str(error))
             continue
@@ -147,6 +150,14 @@ def _work(
     for place, outcome in zip(places, decide(task.bundle, ensemble, taken, task.all_ballots), strict=True):
         results[place] = outcome
     return results
+
+
+def _patiently(take_in: Callable[[], Taken | None], beat: Callable[[], None]) -> Taken | None:
+    """What `take_in` gives, in the end: a long side-car is read in steps, with a beat for each."""
+    while True:
+        beat()
+        with contextlib.suppress(StillReading):
+            return take_in()
 
 
 def _stands(ledger: sqlite3.Connection, sha256: bytes) -> bool:

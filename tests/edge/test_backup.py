@@ -18,13 +18,13 @@ from edge.backup import (
     HOUR_NS,
     PARTIAL,
     Backup,
-    BackupFailed,
     Backups,
     BackupSettings,
     back_up,
     backup_due,
     backups_of,
 )
+from edge.ledgercopy import BackupFailed
 from edge.migrations import APPLICATION_ID
 from edge.soundness import check_ledger, closed_well
 

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 
 from bundle.vote import NO_LABEL
-from edge.capture import Capture, CaptureTimes, TimeSettings
+from edge.capture import Capture, CaptureTimes
 from edge.classify import Reader, Ready, decide, read_whole
 from edge.files import Found, look
 from edge.measures import measure
 from edge.outcome import Again, Counted, Rejected, Unread
 from edge.settle import Candidate
 from edge.shards import Shards, members
+from edge.timesettings import TimeSettings
 
 from .images import FORMATS, KINDS, image_bytes, png_header_of
 

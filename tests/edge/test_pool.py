@@ -15,13 +15,13 @@ import pytest
 
 from bundle.errors import PlanktowError
 from bundle.folder import open_bundle
-from edge.capture import TimeSettings
 from edge.files import look
 from edge.inhand import InHand
 from edge.ledger import open_ledger
 from edge.outcome import Again, Counted, Outcome, Rejected
 from edge.pool import Pool, Returned
 from edge.settle import Candidate
+from edge.timesettings import TimeSettings
 from edge.worker import Failure, Task
 
 from .conftest import Ship, until

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from bundle.errors import BadConfig
-from edge.backup import HOUR_NS, BackupFailed, back_up
+from edge.backup import HOUR_NS, back_up
+from edge.ledgercopy import BackupFailed
 from edge.ledgerfile import lock_ledger
 from edge.repair import repair, repair_plan
 from edge.soundness import check_ledger

@@ -167,6 +167,8 @@ def test_the_json_holds_the_same_and_each_bundle_s_share(ledger, tiny):
     assert json.loads(done.stdout) == {
         "accounting": {"seen": 7, "counted": 5, "rejected": 1, "waiting": 1, "dropped": 0, "duplicates": 2},
         "rejects": {"truncated": 1},
+        "from": None,
+        "to": None,
         "totals": {"chain": 1, "sphere": 0, "jelly": 3, "worm": 0, "unclassified": 1},
         "bundles": [
             {
@@ -224,6 +226,105 @@ counted by tiny-3: 3  (digest {tiny.digest[:12]}…)
 counted by other: 2  (digest cdcdcdcdcdcd…)
 """
     )
+
+
+def test_a_stretch_of_time_has_its_own_counts_beside_the_accounts_of_the_whole_ledger(ledger, tiny):
+    stretch = ("--from", "2026-11-25T10:30", "--to", "2026-11-25T14:35:00+02:00")
+    done = report("--ledger", ledger, *stretch)
+    assert (done.exit_code, done.stderr) == (0, "")
+    words = "captured from 2026-11-25T10:30:00Z and before 2026-11-25T12:35:00Z"
+    assert (
+        done.stdout
+        == f"""\
+Images {words}
+
+In total
+
+  label   count    share
+ ────────────────────────
+  jelly       3   100.0%
+
+labels not found: 3
+By capture time, UTC, bins of 1h
+
+  from               jelly   all
+ ────────────────────────────────
+  2026-11-25 10:00       1     1
+  2026-11-25 12:00       2     2
+
+in the whole ledger:
+seen 7 = counted 5 + rejected 1 + waiting 1 + dropped 0
+rejected: truncated 1
+duplicates, counted once: 2
+counted in that time by tiny-3: 2  (digest {tiny.digest[:12]}…)
+counted in that time by other: 1  (digest cdcdcdcdcdcd…)
+"""
+    )
+    lines = report("--ledger", ledger, *stretch, "--format", "csv", "--bin", "1d").stdout.splitlines()
+    assert lines[:6] == [
+        "# accounting: seen 7 = counted 5 + rejected 1 + waiting 1 + dropped 0; duplicates 2",
+        '# rejects: {"truncated": 1}',
+        f"# stretch: {words}; accounting and rejects are of the whole ledger",
+        f"# bundle: tiny-3 {tiny.digest} counted 2",
+        f"# bundle: other {'cd' * 32} counted 1",
+        '# total: {"chain": 0, "sphere": 0, "jelly": 3, "worm": 0, "unclassified": 0}',
+    ]
+    assert [line.split(",")[2:4] for line in lines[7:]] == [
+        ["chain", "0"],
+        ["sphere", "0"],
+        ["jelly", "3"],
+        ["worm", "0"],
+        ["unclassified", "0"],
+    ]
+    told = json.loads(report("--ledger", ledger, *stretch, "--format", "json").stdout)
+    assert (told["from"], told["to"]) == ("2026-11-25T10:30:00Z", "2026-11-25T12:35:00Z")
+    assert (told["totals"]["jelly"], told["accounting"]["counted"]) == (3, 5)
+
+
+def test_a_stretch_may_be_open_at_one_end_and_a_day_begins_at_midnight(ledger):
+    def told(*stretch):
+        told = json.loads(report("--ledger", ledger, "--format", "json", *stretch).stdout)
+        return told["from"], told["to"], sum(told["totals"].values())
+
+    assert told("--from", "2026-11-25T12:30") == ("2026-11-25T12:30:00Z", None, 2)
+    assert told("--to", "2026-11-25T12:30") == (None, "2026-11-25T12:30:00Z", 3)
+    assert told("--from", "2026-11-25", "--to", "2026-11-26")[2] == 5
+    assert told("--to", "2026-11-25")[2] == 0
+    assert told("--from", "0001-01-01", "--to", "9999-12-31")[2] == 5  # further than SQLite's times reach
+
+
+def test_a_stretch_without_counts_is_told_apart_from_a_ledger_without(ledger):
+    lines = report("--ledger", ledger, "--to", "2026-11-25").stdout.splitlines()
+    assert lines[:5] == [
+        "Images captured before 2026-11-25T00:00:00Z",
+        "",
+        "None of them has been counted.",
+        "in the whole ledger:",
+        "seen 7 = counted 5 + rejected 1 + waiting 1 + dropped 0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("stretch", "refusal"),
+    [
+        (
+            ("--from", "2026-11-26", "--to", "2026-11-25"),
+            "--from 2026-11-26 is not before --to 2026-11-25; give a later --to",
+        ),
+        (
+            ("--from", "2026-11-25", "--to", "2026-11-25T00:00Z"),
+            "--from 2026-11-25 is not before --to 2026-11-25T00:00Z; give a later --to",
+        ),
+        (
+            ("--to", "noon"),
+            "'noon' is not a time; examples: 2026-11-23, 2026-11-23T12:30, 2026-11-23T12:30:05Z",
+        ),
+    ],
+)
+def test_a_stretch_that_cannot_be_meant_is_refused_before_the_ledger_is_looked_for(tmp_path, stretch, refusal):
+    done = report("--ledger", tmp_path / "none", *stretch)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == f"planktow-edge: {refusal}\n"
 
 
 def test_bins_of_less_than_a_minute_show_their_seconds(ledger):

@@ -424,6 +424,30 @@ def test_two_images_of_one_second_are_judged_each_at_its_instant(deck_with, tmp_
     assert deck.asides() == ["port", None, "port"] == expected(deck)
 
 
+def test_a_long_track_is_read_over_many_turns_and_judges_nothing_before_its_end(deck_with, tmp_path):
+    file = tmp_path / "track.csv"
+    long = [track_line(second, 50 + second / 36000) for second in range(3600)]
+    deck = deck_with(**vars(track_rules(file)))
+    deck.take(Shot(second) for second in range(0, 3600, 60))
+    deck.settle()
+    file.write_text(HEAD + "".join(long))
+    deck.steps(3)  # each reads a thousand lines of the track
+    assert set(deck.asides()) == {None}
+    assert deck.review.problem == f"{file}: the track is long and still being read; its rules wait for its end"
+    deck.steps(2)  # the rest, one turn after the other
+    assert deck.review.problem is None
+    deck.settle()
+    before = deck.asides()
+    assert before == expected(deck)
+    assert set(before) == {"port", None}
+    file.write_text(HEAD + "".join(long).replace(",8.0", ",9.0"))  # never in port
+    deck.steps(3)
+    assert deck.asides() == before, "the track that was read before holds until the new one is read"
+    deck.settle()
+    assert deck.asides() == expected(deck)
+    assert set(deck.asides()) == {None}
+
+
 def test_a_track_that_comes_late_and_grows_sets_images_aside_and_brings_them_back(deck_with, tmp_path):
     file = tmp_path / "track.csv"
     deck = deck_with(**vars(track_rules(file)))

@@ -1,6 +1,7 @@
 """The ship's track: read from CSV and NMEA 0183, asked for positions and speeds, and judged by."""
 
 import math
+import os
 from functools import reduce
 from operator import xor
 from pathlib import Path
@@ -420,6 +421,48 @@ def test_a_track_that_is_not_what_was_read_is_read_from_its_beginning(tmp_path, 
         place = "5430.0000,S,01015.0000,W"
         file.write_text(rmc("100000", place="5430.0000,N,01015.0000,E") + rmc("100100", place=place) + rmc("100100"))
     assert fixes(reader.read()) == [ONE, TWO]
+
+
+def minutes(count: int, north: float = 54) -> str:
+    return "".join(f"{1795428000 + 60 * minute},{north + minute / 100},10\n" for minute in range(count))
+
+
+def test_a_track_read_in_steps_is_there_with_its_last_line_and_is_the_whole_one(tmp_path):
+    file = written(tmp_path, HEADER + minutes(20))
+    reader = TrackReader(file)
+    steps = [reader.read_on(7) for _ in range(3)]
+    assert steps == [None, None, None]  # 21 lines: whether there is a 22nd is not known yet
+    assert fixes(reader.read_on(7)) == fixes(read_track(file))
+
+
+@pytest.mark.parametrize("change", ["grown", "written anew in place", "another file of the name", "shorter"])
+def test_a_track_that_changes_between_two_steps_gives_what_it_then_is(tmp_path, change):
+    file = written(tmp_path, HEADER + minutes(20))
+    reader = TrackReader(file)
+    assert reader.read_on(10) is None
+    if change == "grown":
+        with file.open("a") as log:
+            log.write("1795438000,1,2\n")
+    elif change == "another file of the name":
+        other = tmp_path / "other"
+        other.write_text(HEADER + minutes(20, north=-54))
+        other.replace(file)
+    else:
+        file.write_text(HEADER + (minutes(5) if change == "shorter" else minutes(20, north=-54)))
+        os.utime(file, ns=(1, 1))  # a clock too coarse to tell the two writings apart is not what is tested
+    while (track := reader.read_on(10)) is None:
+        pass
+    assert fixes(track) == fixes(read_track(file))
+
+
+def test_a_fault_in_a_later_step_has_its_line_number_and_the_next_step_begins_anew(tmp_path):
+    file = written(tmp_path, HEADER + minutes(20) + "x,1,2\n")
+    reader = TrackReader(file)
+    assert [reader.read_on(10), reader.read_on(10)] == [None, None]
+    with pytest.raises(BadTrack, match=r" line 22: the time 'x' cannot be read"):
+        reader.read_on(10)
+    file.write_text(HEADER + minutes(3))
+    assert fixes(reader.read_on(10)) == fixes(read_track(file))
 
 
 def test_after_a_fault_the_corrected_track_is_read(tmp_path):

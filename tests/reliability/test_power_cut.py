@@ -14,8 +14,9 @@ from pathlib import Path
 import pytest
 
 from .crash_vfs import read_events, why_no_recording
+from .cutting import recover
 from .kill_nine import rendered
-from .power_cut import recover, study
+from .power_cut import study
 from .torn_disk import SECTOR_BYTES, Commits, Disk, Event, Kind, Left, page_digests, whole_digest
 
 IMAGES = int(os.environ.get("PLANKTOW_RELIABILITY_IMAGES", "200"))
