@@ -82,7 +82,9 @@ def cut(
 ) -> int:
     """Runs the command until its lines, in `log`, are such, and ends it by the signal `how`; returns its exit code."""
     with log.open("w") as lines:
-        process = subprocess.Popen(arguments, stderr=lines, env=environment(env))
+        # Whoever starts the tests in the background of a shell has them ignore Ctrl-C, and what they start as well.
+        heeding = ["env", "--default-signal=INT", *arguments]
+        process = subprocess.Popen(heeding, stderr=lines, env=environment(env))
         deadline = time.monotonic() + 200
         while not when(log.read_text()):
             assert process.poll() is None, log.read_text()
