@@ -1,5 +1,6 @@
 """The ends of the daemon: asked for once, asked for twice, and asked for before it was ready."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -8,6 +9,7 @@ import pytest
 
 from .conftest import Ship, until
 from .images import image_bytes, kind_of
+from .test_pool import children
 
 IMAGES = 400
 
@@ -39,16 +41,21 @@ def test_the_first_signal_finishes_the_batch_and_a_restart_counts_the_rest(ship:
 
 
 def test_a_second_signal_ends_it_at_once_with_a_sound_ledger_and_a_restart_counts_the_rest(ship: Ship):
-    """The batch is so large that it lasts for seconds: the first signal alone would wait for its end."""
-    fill(ship)
-    ship.start(batch_images=1024, publish_seconds=60.0)
-    until(lambda: ship.accounting()["waiting"] > 0)
+    """The worker stands still, so that the batch in hand never ends: the first signal alone would wait for it."""
+    ship.start(publish_seconds=60.0)
     process = ship.process
-    process.send_signal(signal.SIGSTOP)  # both are there when it goes on, whatever it is at
-    process.send_signal(signal.SIGTERM)
-    process.send_signal(signal.SIGCONT)
-    while process.poll() is None:  # two of one kind that come together are one: again until it has heard two
+    (worker,) = children(process.pid)
+    os.kill(worker, signal.SIGSTOP)
+    try:
+        fill(ship)
+        until(lambda: ship.accounting()["waiting"] > 0)
+        process.send_signal(signal.SIGSTOP)  # both are there when it goes on, whatever it is at
         process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGCONT)
+        while process.poll() is None:  # two of one kind that come together are one: again until it has heard two
+            process.send_signal(signal.SIGTERM)
+    finally:
+        os.kill(worker, signal.SIGCONT)
     assert ship.exit_code() == -signal.SIGTERM
     assert sound(ship)
     assert ship.accounting()["counted"] == 0, "the batch in hand was not waited for"
