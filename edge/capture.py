@@ -24,7 +24,7 @@ from edge.timesettings import DAY_NS, Source, TimeSettings
 __all__ = ["Capture", "CaptureTimes", "StillReading"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: one is pickled for every image, and slots would make pickle go through Python
 class Capture:
     """When an image was taken, and who says so."""
 

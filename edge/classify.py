@@ -94,22 +94,24 @@ class Reader:
     def read(self, found: Found) -> bytes | None:
         """The bytes of a file, or of a member of an archive, that is as it was `found`; else None. Raises OSError, BadImage."""
         try:
-            return read_whole(self._root / found.path, found)
+            return read_whole(f"{self._root}/{found.path}", found)
         except NotADirectoryError:
             return self._shards.read(found, self._max_image_bytes)
 
 
-def read_whole(file: Path, found: Found) -> bytes | None:
+def read_whole(file: str | Path, found: Found) -> bytes | None:
     """The bytes of a file that is, before and after the reading, as it was `found`; else None. Raises OSError."""
     descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # non-blocking: it might be a pipe by now
-    with os.fdopen(descriptor, "rb", buffering=0) as opened:
-        data = opened.read(found.size + 1)  # one more than there should be: a growing file shows itself
+    try:
+        data = os.read(descriptor, found.size + 1)  # one more than there should be: a growing file shows itself
         while data and len(data) < found.size:
-            rest = opened.read(found.size + 1 - len(data))
+            rest = os.read(descriptor, found.size + 1 - len(data))
             if not rest:
                 break
             data += rest
         after = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
     if (len(data), after.st_size, mtime_of(after)) != (found.size, found.size, found.mtime_ns):
         return None
     return data

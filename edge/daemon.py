@@ -40,6 +40,7 @@ from edge.worker import Failure, Task
 
 log = logging.getLogger(__name__)
 
+_PAUSE_SECONDS = 0.005  # while every worker has work, each turn waits so long first: its commit is then for more files
 POLL_SECONDS = 0.2  # the longest we wait for news: bounds how late a stop signal is obeyed and a settled file is read
 UNRECORDED = 5000  # outcomes kept in memory while the ledger cannot be written, some 5 MB
 _RETRY_SECONDS = 1.0  # how often it is tried again
@@ -143,15 +144,19 @@ class Daemon:
         """One turn: wait for news, take what the workers have done, take notice, give out what is ready; publish in time."""
         self._notifier.alive(self._clock.steady())
         if not self._watcher.busy:
+            if self._pool.busy:
+                time.sleep(_PAUSE_SECONDS)
             self._pool.wait([self._watcher.news], POLL_SECONDS)
-        self._take_back()
+        came = self._take_back()
         if self._ledger_problem is None:
             self._writing(lambda: self._intake.turn(0.0))
         else:
             self._watcher.poll(0.0)  # what is found now is found again by the walk when it is over
             self._intake.keep_moves()
             self._recover()
-        self._give_out(UNRECORDED - len(self._unrecorded) - sum(map(len, self._pool.in_hand)))
+        went = self._give_out(UNRECORDED - len(self._unrecorded) - sum(map(len, self._pool.in_hand)))
+        if came or went:
+            self._in_hand.take([candidate.found.path for candidate in batch] for batch in self._pool.in_hand)
         if self._ledger_problem is None:
             if self._intake.refused:
                 self._record(self._intake.refused)
@@ -215,8 +220,11 @@ class Daemon:
             self._rejects.clear()
         self._notifier.send(STATUS=problem or f"{self.counted} images counted since the start, {rate:.0f} a second")
 
-    def _give_out(self, room: int) -> None:
-        """Ready files to the workers, as many as they have room for: small batches while few wait, and full ones in a flood."""
+    def _give_out(self, room: int) -> bool:
+        """Ready files to the workers, as many as they have room for: small batches while few wait, and full ones in a flood.
+
+        Whether there were any.
+        """
         gave = False
         while self._intake.ready and self._pool.room and room > 0:
             share = self._intake.ready // (2 * self._pool.count)
@@ -240,11 +248,10 @@ class Daemon:
         while self._alone and self._pool.room:
             self._pool.give([self._alone.popleft()])
             gave = True
-        if gave:
-            self._note_in_hand()
+        return gave
 
-    def _take_back(self) -> None:
-        """What the workers have done, into the ledger."""
+    def _take_back(self) -> bool:
+        """What the workers have done, into the ledger. Whether there was anything."""
         back = self._pool.collect()
         for returned in back:
             if returned.report is not None:
@@ -256,8 +263,7 @@ class Daemon:
                 self._in_hand.died(paths)
             for candidate in returned.batch:
                 self._intake.again(candidate)
-        if back:
-            self._note_in_hand()
+        return bool(back)
 
     def _take_results(self, batch: Sequence[Candidate], results: Sequence[Outcome | Failure | None]) -> None:
         outcomes: list[Outcome] = []
@@ -281,9 +287,6 @@ class Daemon:
             return outcome
         aside = self._housekeeping.review.judge(outcome.measures, outcome.capture, outcome.found.size)
         return outcome if aside is None else replace(outcome, aside=aside)
-
-    def _note_in_hand(self) -> None:
-        self._in_hand.take([candidate.found.path for candidate in batch] for batch in self._pool.in_hand)
 
     # --- the ledger, and a disk that has no room for it
 

@@ -42,6 +42,11 @@ def _suffix(name: str) -> str:
     return name[name.rfind(".") :].lower()  # of each name of each scan; without a dot the last letter, which is none
 
 
+def is_ours(path: str) -> bool:
+    """Whether a file of this relative path is meant as an image or as a shard."""
+    return is_image_name(path) or is_shard_name(path)
+
+
 def is_shard_name(path: str) -> bool:
     """Whether a file of this relative path is meant as a shard, an archive of images; nothing hidden on the way.
 
@@ -87,7 +92,7 @@ def scan(
                     if entry.is_dir(follow_symlinks=False):
                         if recursive and not is_hidden(entry.name):
                             folders.append(path)
-                    elif (is_image_name(entry.name) or is_shard_name(entry.name)) and (found := look(root, path)):
+                    elif is_ours(entry.name) and (found := look(root, path)):
                         yield found
         except FileNotFoundError:
             continue

@@ -214,7 +214,11 @@ class Ledger:
         No news are a file that is still unreadable and content that was known.
         """
         news = []
+        decided = list[str]()  # paths
         with transaction(self.connection):
+            # Of all statements these three are asked for a batch, and not for an image, where they would seldom find anything.
+            vanished = self._refused((VANISHED,))
+            torn = self._refused(TORN) or any(isinstance(one, Rejected) and one.reason in TORN for one in outcomes)
             for outcome in outcomes:
                 if isinstance(outcome, Unread):
                     fresh = self._sight(outcome.found, None, outcome.reason, outcome.detail, now_ns)
@@ -223,12 +227,27 @@ class Ledger:
                     if image_id is None:
                         continue  # it goes on waiting, and the next scan brings it back
                     self._sight(outcome.found, image_id, None, None, now_ns)
-                    self._supersede_torn(outcome.found, image_id)
+                    if vanished:
+                        self._supersede_vanished(outcome.found)
+                    if torn:
+                        self._supersede_torn(outcome.found, image_id)
+                decided.append(stored(outcome.found.path))
                 if self._errands and not isinstance(outcome, Counted):
                     self._send(outcome.found)
                 if fresh:
                     news.append(outcome)
+            self.connection.execute(
+                f"DELETE FROM sighting WHERE path IN (SELECT value FROM json_each(?)) AND {WAITING}",
+                (json.dumps(decided),),
+            )
         return news
+
+    def _refused(self, reasons: Sequence[str]) -> bool:
+        """Whether there is any image or sighting with one of these reasons; costs nothing."""
+        marks = ", ".join("?" * len(reasons))
+        return bool(
+            self._value(f"SELECT EXISTS (SELECT 1 FROM refusal WHERE reason IN ({marks}) AND images > 0)", *reasons)
+        )
 
     def _image(self, outcome: Counted | Rejected | Again, bundle_id: int, now_ns: int) -> tuple[int | None, bool]:
         """The image's number, and whether it is new; no number for an Again whose image was superseded meanwhile."""
@@ -310,19 +329,6 @@ class Ledger:
             " AND (sighting.image_id IS NULL OR excluded.image_id IS NOT NULL)",
             (path, found.size, found.mtime_ns, now_ns, image_id, reason, detail),
         ).rowcount
-        self.connection.execute(f"DELETE FROM sighting WHERE path = ? AND {WAITING}", (path,))
-        # An archive may have a hundred thousand members of one size and mtime: they are looked through only if need be.
-        vanished = "SELECT EXISTS (SELECT 1 FROM refusal WHERE reason = ? AND images > 0)"
-        if image_id is not None and self._value(vanished, VANISHED):
-            # Seen as vanished when it had other bytes, or none yet, and could not be looked at for a while.
-            self.connection.execute("DELETE FROM sighting WHERE path = ? AND reason = ?", (path, VANISHED))
-            # Seen as vanished under the name it had before: a rename that fell between two looks.
-            self.connection.execute(
-                "DELETE FROM sighting WHERE id = (SELECT old.id FROM sighting AS old JOIN sighting AS new"
-                " ON new.path = ? AND new.mtime_ns = old.mtime_ns AND new.size = old.size AND new.found_ns > old.found_ns"
-                " WHERE old.reason = ? AND old.mtime_ns = ? AND old.size = ? ORDER BY old.id LIMIT 1)",
-                (path, VANISHED, found.mtime_ns, found.size),
-            )
         return changed > 0
 
     def _send(self, found: Found) -> None:
@@ -336,6 +342,22 @@ class Ledger:
             " WHERE path = ? AND size = ? AND mtime_ns = ? AND COALESCE(sighting.reason, image.reason) IS NOT NULL"
             " AND sighting.reason IS NOT ?",
             (stored(found.path), found.size, found.mtime_ns, UNREADABLE),
+        )
+
+    def _supersede_vanished(self, found: Found) -> None:
+        """A file that was read, and was missed before, is not lost.
+
+        An archive may have a hundred thousand members of one size and mtime: they are looked through only if need be.
+        """
+        path = stored(found.path)
+        # Seen as vanished when it had other bytes, or none yet, and could not be looked at for a while.
+        self.connection.execute("DELETE FROM sighting WHERE path = ? AND reason = ?", (path, VANISHED))
+        # Seen as vanished under the name it had before: a rename that fell between two looks.
+        self.connection.execute(
+            "DELETE FROM sighting WHERE id = (SELECT old.id FROM sighting AS old JOIN sighting AS new"
+            " ON new.path = ? AND new.mtime_ns = old.mtime_ns AND new.size = old.size AND new.found_ns > old.found_ns"
+            " WHERE old.reason = ? AND old.mtime_ns = ? AND old.size = ? ORDER BY old.id LIMIT 1)",
+            (path, VANISHED, found.mtime_ns, found.size),
         )
 
     def _supersede_torn(self, found: Found, image_id: int) -> None:

@@ -68,6 +68,11 @@ class Pool:
         return all(worker.ready for worker in self._workers)
 
     @property
+    def busy(self) -> bool:
+        """Whether every worker has something to do."""
+        return all(worker.batches for worker in self._workers)
+
+    @property
     def room(self) -> int:
         """How many batches can be given now."""
         if len(self._dying) > len(self._workers):  # they hang in the system, one after another

@@ -35,7 +35,7 @@ from watchdog.observers.api import BaseObserver
 from watchdog.observers.inotify import InotifyObserver
 
 from bundle.errors import BadConfig
-from edge.files import Found, is_hidden, is_image_name, is_shard_name, look, scan
+from edge.files import Found, is_hidden, is_ours, look, scan
 from edge.mounts import sends_events
 
 log = logging.getLogger(__name__)
@@ -309,8 +309,10 @@ class _Handler(FileSystemEventHandler):
             # watchdog tells of most files in a new folder itself; a walk of our own misses none.
             if path and not any(is_hidden(folder) for folder in path.split("/")):
                 self._tell((path, None, before))
-        elif is_image_name(path) or is_shard_name(path):
-            self._tell((path, moved or isinstance(event, FileClosedEvent), before))
+        elif is_ours(path):
+            # A name such as a.jpg.part was never noted: nothing in the ledger waits for its new one.
+            known = before if before and is_ours(before) else None
+            self._tell((path, moved or isinstance(event, FileClosedEvent), known))
 
 
 _INOTIFY_LOGS = ("watchdog.observers.inotify_c", "watchdog.observers.inotify")

@@ -14,7 +14,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
@@ -189,12 +189,12 @@ class _LargeImages:
             self._beaten = now
             self._connection.send(Beat())
 
-    @contextlib.contextmanager
-    def alone(self, size: int) -> Iterator[None]:
+    def alone(self, size: int) -> AbstractContextManager[None]:
         """The time in which a file of so many bytes, or an image of so many pixels, may be held."""
-        if size < _LARGE or self._holds:
-            yield
-            return
+        return contextlib.nullcontext() if size < _LARGE or self._holds else self._locked()
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
         while True:
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)

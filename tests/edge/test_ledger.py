@@ -404,6 +404,14 @@ def test_a_torn_file_made_whole_counts_once_and_is_no_reject(ledger, rows):
     assert rows("SELECT path, size FROM sighting") == [("a.png", 20)]
 
 
+def test_a_torn_file_made_whole_within_one_batch_counts_once_and_is_no_reject(ledger, rows):
+    half, whole = file("a.png", 10, 5), file("a.png", 20, 6)
+    ledger.note([half], NOW)
+    ledger.record([torn(half, "half"), counted(whole, "whole")], 1, NOW)
+    assert accounting(rows) == (1, 1, 0, 0, 0)
+    assert rows("SELECT path, size FROM sighting") == [("a.png", 20)], "nor does the size it was noted with wait"
+
+
 def test_a_torn_file_that_grew_and_is_still_torn_is_one_reject(ledger, rows):
     for size in (10, 20, 30):
         ledger.record([torn(file("a.png", size, size), f"half {size}")], 1, NOW)
