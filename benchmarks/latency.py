@@ -4,9 +4,10 @@
         [--in-place] [--json FILE]
 
 One daemon with its defaults counts all the while. A writer, a process of its own, puts images at a steady rate for --seconds:
-1, 10, 100 and 500 a second, and a rate that is LOAD_SHARE of what the daemon can do, by a flood of FLOOD images at the
-beginning, or --load where it is given. "lone" images come after a pause drawn from 1 to 2 seconds, so that they fall on no beat
-of the daemon's. The rates take turns, --rounds times; what is printed is over all images of all rounds.
+1, 10, 100 and 500 a second, and LOAD_SHARE of what can come and be counted here, writer and looking included: for that FLOOD
+images are put one after another without a pause at the beginning. --load gives this last rate instead. "lone" images come after
+a pause drawn from 1 to 2 seconds, so that they fall on no beat of the daemon's. The rates take turns, --rounds times; what is
+printed is over all images of all rounds.
 
 An image arrives when it gets its name, whole, by a rename; with --in-place when its writer closes it. Both are seen, and read at
 once: settle_seconds is no part of these figures. A file that nobody was seen to close (on a network mount, hard-linked, moved in
@@ -32,8 +33,8 @@ from statistics import quantiles
 
 from rich.table import Table
 
-from benchmarks.camera import images_folder, images_from, words_for, write_images
-from benchmarks.flood import GIVE_UP_SECONDS, flood, new_ship, under_way, warm_up
+from benchmarks.camera import images_folder, images_from, words_for
+from benchmarks.flood import GIVE_UP_SECONDS, new_ship, under_way, warm_up
 from benchmarks.table import facts, show, write_json
 from bundle.command import refusals, say
 from bundle.folder import open_bundle
@@ -93,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if chosen.load:
                 rates[f"{chosen.load:,.0f}, as asked for"] = chosen.load
             else:
-                most = capacity(ship, Path(base), images, chosen.flood)
+                most = capacity(ship, writer, images, chosen.flood, chosen.in_place)
                 rates[f"{LOAD_SHARE * most:,.0f}, {LOAD_SHARE:.0%} of {most:,.0f}"] = LOAD_SHARE * most
             waits = measure(ship, writer, images, rates, chosen.seconds, chosen.rounds, chosen.in_place)
     words = words_for(folder)
@@ -101,10 +102,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     write_json(chosen.json, bundle, words, {"seconds": {name: each.seconds for name, each in waits.items()}})
 
 
-def capacity(ship: Ship, base: Path, images: Iterator[Image], count: int) -> float:
-    """Images a second that the daemon can count."""
-    write_images(base / "flood", islice(images, count))
-    return flood(ship, base / "flood", count).rate
+def capacity(ship: Ship, writer: Executor, images: Iterator[Image], count: int, in_place: bool) -> float:
+    """Images a second that can be put, counted and looked at on this machine: from the first arrival to the last commit."""
+    coming = list(islice(images, count))
+    with closing(Commits(ship)) as commits:
+        arrived = commits.follow(writer.submit(put_steadily, ship.watch, coming, [0.0] * count, in_place))
+        committed = commits.times()
+    return count / (max(committed[path] for path in arrived) - min(arrived.values())) * 1e9
 
 
 def measure(
