@@ -100,13 +100,15 @@ class Imbalance:
 class Teacher:
     """An ensemble whose soft vote on the training images is mixed into the labels (distillation: Hinton et al. 2015)."""
 
-    members: tuple[str, ...]  # .keras files inside the folders of finished runs, which say how each sees an image
+    members: tuple[
+        str, ...
+    ]  # bundles, or .keras files inside the folders of finished runs, which say how each sees an image
     views: int = 8  # of each image: the plain one and so many less one augmented; their scores are averaged
     share: float = 0.7  # of the teacher in the label, 0..1; the rest is the true class
 
     def __post_init__(self) -> None:
         if not self.members:
-            raise BadConfig("a teacher needs at least one .keras file in members")
+            raise BadConfig("a teacher needs at least one .keras file or bundle in members")
         if self.views < 1:
             raise BadConfig("views must be at least 1")
         if not 0 < self.share <= 1:

@@ -6,14 +6,18 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle.errors import BadConfig, BadData
-from bundle.preprocess import InputSpec
+from bundle.errors import BadBundle, BadConfig, BadData
+from bundle.folder import Bundle, open_bundle
+from bundle.machine import usable_cores
+from bundle.preprocess import InputSpec, Pixels
 from bundle.training import read_finished
 from bundle.whole import sha256_hex, write_whole_with
 from trainer.config import Augmentation, Teacher
@@ -21,6 +25,7 @@ from trainer.data.augment import augment
 from trainer.data.dataset import Dataset
 
 Load = Callable[[InputSpec], Dataset]  # the run's data set as another input sees it
+Predict = Callable[[Pixels, NDArray[np.float32]], NDArray[np.float32]]  # (M, S, S) and (M, F) -> (M, C) scores
 
 VIEW_SEED = 20  # of the augmented views; one for all members, so that their soft labels can be shared
 BATCH = 256
@@ -35,18 +40,18 @@ def soft_labels(
     result is kept in `cache`. Raises BadConfig for a member that is missing, knows other classes, or was trained on an
     image that this run does not train on: through such a teacher the test images would leak.
     """
-    members = [_member(Path(file), set(hashes), load) for file in teacher.members]
+    members = [each for name in teacher.members for each in _members(Path(name), set(hashes), load)]
     key = hashlib.sha256(
-        json.dumps([teacher.views, dataclasses.asdict(how), hashes, [sha256 for _, _, sha256 in members]]).encode()
+        json.dumps([teacher.views, dataclasses.asdict(how), hashes, [member.sha256 for member in members]]).encode()
     ).hexdigest()
     kept = cache / f"teacher-{key[:16]}.npy"
     if kept.exists():
         known: NDArray[np.float32] = np.load(kept)
         return known
     total: NDArray[np.float64] | None = None
-    for path, spec, _ in members:
-        say(f"teacher: {path} looks at {len(hashes)} images, {teacher.views} views of each")
-        scores = _mean_scores(path, spec, load(spec), hashes, teacher.views, how)
+    for member in members:
+        say(f"teacher: {member.path} looks at {len(hashes)} images, {teacher.views} views of each")
+        scores = _mean_scores(member, load(member.spec), hashes, teacher.views, how)
         total = scores if total is None else total + scores
     assert total is not None
     mean = (total / len(members)).astype(np.float32)
@@ -55,14 +60,26 @@ def soft_labels(
     return mean
 
 
-def _member(path: Path, ours: set[str], load: Load) -> tuple[Path, InputSpec, str]:
-    """The file, the input it was trained for and its hash; `ours` are the hashes of the run's training images."""
-    if not path.is_file():
+@dataclass(frozen=True)
+class _Member:
+    """One model of the teacher."""
+
+    path: Path
+    spec: InputSpec  # how it sees an image
+    sha256: str  # of the model
+    load: Callable[[], Predict]
+
+
+def _members(path: Path, ours: set[str], load: Load) -> list[_Member]:
+    """The model in the .keras file `path`, or those of the bundle in the folder `path`; `ours`: the run's training images."""
+    where = path if path.is_dir() else path.parent.parent
+    if not path.exists():
         raise BadConfig(f"{path}: the teacher names a member that is not there; train it first")
     try:
-        run = read_finished(path.parent.parent)
-    except BadData as error:
-        raise BadConfig(f"{path}: a teacher must lie in the folder of a finished run: {error}") from None
+        run = read_finished(where)
+        bundle = open_bundle(path) if path.is_dir() else None
+    except (BadData, BadBundle) as error:
+        raise BadConfig(f"{path}: a teacher must be a bundle or lie in the folder of a finished run: {error}") from None
     if run.facts.labels != load(run.facts.input).labels:
         raise BadConfig(f"{path}: this teacher knows other classes than the data set; use one trained on the same data")
     foreign = set(run.facts.split.train) - ours
@@ -71,18 +88,41 @@ def _member(path: Path, ours: set[str], load: Load) -> tuple[Path, InputSpec, st
             f"{path}: this teacher was trained on {len(foreign)} images that this run does not train on, and would tell of "
             "validation or test images; use one trained on the same data and split"
         )
-    return path, run.facts.input, sha256_hex(path.read_bytes())
+    if bundle is None:
+        return [_Member(path, run.facts.input, sha256_hex(path.read_bytes()), partial(_keras, path))]
+    return [
+        _Member(path / member.file, bundle.manifest.input, member.sha256, partial(_tflite, bundle, number))
+        for number, member in enumerate(bundle.manifest.members)
+    ]
+
+
+def _keras(path: Path) -> Predict:
+    model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    return lambda pixels, features: model.predict(
+        {"pixels": pixels[..., np.newaxis], "features": features}, batch_size=BATCH, verbose=0
+    )
+
+
+def _tflite(bundle: Bundle, number: int) -> Predict:
+    model = bundle.load(threads=usable_cores()).members[number]
+
+    def predict(pixels: Pixels, features: NDArray[np.float32]) -> NDArray[np.float32]:
+        starts = range(0, len(pixels), BATCH)
+        parts = (slice(start, start + BATCH) for start in starts)
+        return np.concatenate([model.scores(pixels[part], features[part]) for part in parts])
+
+    return predict
 
 
 def _mean_scores(
-    path: Path, spec: InputSpec, dataset: Dataset, hashes: list[str], views: int, how: Augmentation
+    member: _Member, dataset: Dataset, hashes: list[str], views: int, how: Augmentation
 ) -> NDArray[np.float64]:
-    model = keras.saving.load_model(path, compile=False, safe_mode=True)
+    predict = member.load()
     place = {sha256: index for index, sha256 in enumerate(dataset.hashes)}
     images = np.array([place[sha256] for sha256 in hashes])
     pixels, features = dataset.pixels[images], dataset.features[images]
     total = np.zeros((len(images), len(dataset.labels)))
     for view in range(views):
-        seen = pixels if view == 0 else augment(pixels, spec, how, np.random.default_rng((VIEW_SEED, view)))
-        total += model.predict({"pixels": seen[..., np.newaxis], "features": features}, batch_size=BATCH, verbose=0)
+        seen = pixels if view == 0 else augment(pixels, member.spec, how, np.random.default_rng((VIEW_SEED, view)))
+        total += predict(seen, features)
     return total / views

@@ -10,13 +10,18 @@ import numpy as np
 import pytest
 
 from bundle.errors import BadConfig
+from bundle.folder import Bundle, open_bundle, write_bundle
+from bundle.labels import format_labels
+from bundle.manifest import HashedFile
 from bundle.preprocess import FEATURES, InputSpec
+from bundle.whole import sha256_hex
 from trainer.config import Augmentation, Network, Teacher
 from trainer.data.augment import augment
 from trainer.data.dataset import Dataset, load_dataset
 from trainer.network.architectures import build
 from trainer.teacher import VIEW_SEED, soft_labels
 
+TINY_BUNDLE = Path(__file__).parents[1] / "data" / "tiny-3"
 NETWORK = Network("simple_cnn", (4,), (1,))
 
 
@@ -50,6 +55,21 @@ def teach(
     return str(folder / "members" / "01-t.keras"), model
 
 
+def teaching_bundle(folder: Path, load: Callable[[InputSpec], Dataset], hashes: list[str]) -> Bundle:
+    """The tiny bundle, under the labels of our data, with the record of a training on `hashes`."""
+    tiny = open_bundle(TINY_BUNDLE)
+    run = folder.parent / "of-the-bundle"
+    teach(run, load, hashes)
+    labels, record = format_labels(load(tiny.manifest.input).labels), (run / "training.json").read_bytes()
+    manifest = dataclasses.replace(
+        tiny.manifest,
+        labels=dataclasses.replace(tiny.manifest.labels, sha256=sha256_hex(labels)),
+        records=(HashedFile("training.json", sha256_hex(record)),),
+    )
+    kept = {member.file: tiny.contents[member.file] for member in manifest.members}
+    return write_bundle(folder, manifest, {**kept, "labels.txt": labels, "training.json": record})
+
+
 def ask(teacher: Teacher, load: Callable[[InputSpec], Dataset], hashes: list[str], cache: Path) -> np.ndarray:
     return soft_labels(teacher, load, hashes, Augmentation(), cache, print)
 
@@ -70,6 +90,31 @@ def test_it_is_the_mean_over_members_and_views_each_seeing_the_image_at_its_own_
     taught = ask(Teacher(tuple(files), views=2), load, hashes, tmp_path / "kept")
     np.testing.assert_allclose(taught, np.mean(expected, axis=0), rtol=1e-5)
     np.testing.assert_allclose(taught.sum(axis=1), 1, rtol=1e-5)
+
+
+def test_a_bundle_teaches_with_each_of_its_members(load: Callable[[InputSpec], Dataset], tmp_path: Path):
+    bundle = teaching_bundle(tmp_path / "tiny", load, [])
+    seen = load(bundle.manifest.input)
+    hashes = list(seen.hashes[10:40])
+    taught = ask(Teacher((str(bundle.path),), views=2), load, hashes, tmp_path / "kept")
+    pixels, features = seen.pixels[10:40], seen.features[10:40]
+    turned = augment(pixels, bundle.manifest.input, Augmentation(), np.random.default_rng((VIEW_SEED, 1)))
+    expected = [bundle.load().scores(view, features).mean(axis=0) for view in (pixels, turned)]
+    np.testing.assert_allclose(taught, np.mean(expected, axis=0), rtol=1e-5)
+
+
+def test_a_bundle_that_saw_an_image_outside_our_training_part_is_refused(
+    load: Callable[[InputSpec], Dataset], tmp_path: Path
+):
+    hashes = list(load(InputSpec(side=16)).hashes)
+    bundle = teaching_bundle(tmp_path / "tiny", load, hashes)
+    with pytest.raises(BadConfig, match=r"tiny: this teacher was trained on 5 images that this run does not"):
+        ask(Teacher((str(bundle.path),)), load, hashes[5:], tmp_path / "kept")
+
+
+def test_a_folder_that_is_no_bundle_is_refused(load: Callable[[InputSpec], Dataset], tmp_path: Path):
+    with pytest.raises(BadConfig, match=r"a teacher must be a bundle or lie in the folder of a finished run"):
+        ask(Teacher((str(tmp_path),)), load, ["0" * 64], tmp_path / "kept")
 
 
 def test_it_is_asked_once_and_again_when_the_views_change(
@@ -108,6 +153,7 @@ def test_a_teacher_that_is_not_there_is_refused(load: Callable[[InputSpec], Data
 def test_a_teacher_outside_a_finished_run_is_refused(load: Callable[[InputSpec], Dataset], tmp_path: Path):
     (tmp_path / "stray.keras").write_bytes(b"")
     with pytest.raises(
-        BadConfig, match=r"stray\.keras: a teacher must lie in the folder of a finished run: .*training\.json"
+        BadConfig,
+        match=r"stray\.keras: a teacher must be a bundle or lie in the folder of a finished run: .*training\.json",
     ):
         ask(Teacher((str(tmp_path / "stray.keras"),)), load, ["0" * 64], tmp_path / "kept")
