@@ -243,6 +243,12 @@ def test_the_latency_benchmark_sees_each_image_committed_after_it_came(tmp_path,
     assert [path.name for path in tmp_path.iterdir()] == ["values.json"]
 
 
+def test_a_flood_too_short_for_the_clock_of_processor_time_has_no_ratio(capsys):
+    floods = {scaling.Line("cores", f"{cores}"): [Flood(30, 0.1, 0.0)] for cores in (1, 2)}
+    scaling.print_table(floods, 1, "none")
+    assert capsys.readouterr().out.count("nan") == 2
+
+
 def test_the_first_members_of_a_bundle_are_those_that_are_asked_first(tmp_path, bundle):
     part = first_members(bundle, 2, tmp_path / "two")
     wanted = [bundle.manifest.members[index].file for index in bundle.manifest.order[:2]]
