@@ -106,7 +106,7 @@ class Manifest:
     members: tuple[Member, ...]
     order: tuple[int, ...]  # indexes of the members, in the order in which they are asked until a hard vote is decided
     vote: VoteRule
-    records: tuple[HashedFile, ...]  # training.json and validation.json
+    records: tuple[HashedFile, ...]  # training.json, validation.json, taxa.csv
 
     def __post_init__(self) -> None:
         if not self.name.strip() or not self.name.isprintable():
