@@ -17,6 +17,18 @@ import numpy as np
 
 from bundle.timetag import read_time
 from edge.bins import SECOND_NS
+from edge.columns import (
+    BLANKS,
+    DELIMITERS,
+    LATITUDE,
+    LINE_BYTES,
+    LONGITUDE,
+    PREAMBLE_LINES,
+    cells_of,
+    first_like,
+    plain_names,
+    time_columns,
+)
 from edge.nmea import EARLIEST_NS, LATEST_NS, SENTENCE, Fix, Nmea
 from edge.track import BadTrack, Track
 
@@ -75,7 +87,7 @@ class TrackReader:
                     self._done = _Done()
                 file.seek(self._done.bytes)
                 lines = self._done.lines
-                self._take(islice(iter(lambda: file.readline(_LINE_BYTES), b""), most_lines))
+                self._take(islice(iter(lambda: file.readline(LINE_BYTES), b""), most_lines))
             if self._done.lines - lines == most_lines:
                 self._halfway = now
                 return None
@@ -90,7 +102,7 @@ class TrackReader:
     def _take(self, lines: Iterable[bytes]) -> None:
         done = self._done
         for line in lines:
-            if not line.endswith(b"\n") and len(line) < _LINE_BYTES:
+            if not line.endswith(b"\n") and len(line) < LINE_BYTES:
                 break
             done.bytes += len(line)
             done.lines += 1
@@ -107,7 +119,7 @@ class TrackReader:
         text = line.decode("utf-8", "replace").strip("\ufeff\r\n ")  # not a tab: the row may end with an empty cell
         if done.parse is None:
             done.parse = _parser(text)
-            if done.parse is None and done.lines >= _PREAMBLE_LINES:
+            if done.parse is None and done.lines >= PREAMBLE_LINES:
                 raise BadTrack(f"still {_NO_HEADER}")
             if not isinstance(done.parse, Nmea):
                 return
@@ -152,8 +164,6 @@ _NO_HEADER = (
     "no header with the columns time, latitude and longitude, and no NMEA 0183 sentence; name the columns so in the "
     "first line"
 )
-_LINE_BYTES = 65536
-_PREAMBLE_LINES = 500  # of metadata above the header, as PANGAEA and DSHIP write them
 
 
 class _Csv:
@@ -173,7 +183,7 @@ class _Csv:
         if len(cells) <= self._most:
             raise BadTrack(f"{len(cells)} columns, the header has more; complete the line, or take it out")
         latitude, longitude = cells[self._latitude].strip(), cells[self._longitude].strip()
-        if latitude.lower() in _BLANKS or longitude.lower() in _BLANKS:
+        if latitude.lower() in BLANKS or longitude.lower() in BLANKS:
             return None
         if not self._began and not _DIGIT.search(latitude + longitude):
             return None
@@ -203,39 +213,20 @@ def _parser(text: str) -> _Csv | Nmea | None:
     """The parser for the file, if this line shows it; comments and other text above that line are passed by."""
     if SENTENCE.search(text):
         return Nmea()
-    for delimiter in "\t;,":
-        names = [_UNIT.sub("", cell.lower()).strip() for cell in _cells(text, delimiter)]
-        latitude, longitude = _first(names, _LATITUDE), _first(names, _LONGITUDE)
-        time = [column for column in (_first(names, _DATE_TIME),) if column is not None]
-        if not time:
-            parts = (_first(names, _DATE), _first(names, _TIME))
-            time = [column for column in parts if column is not None]
+    for delimiter in DELIMITERS:
+        names = plain_names(_cells(text, delimiter))
+        latitude, longitude = first_like(names, LATITUDE), first_like(names, LONGITUDE)
+        time = time_columns(names)
         if time and latitude is not None and longitude is not None:
             return _Csv(delimiter, time, latitude, longitude)
     return None
 
 
-def _first(names: list[str], pattern: re.Pattern[str]) -> int | None:
-    return next((column for column, name in enumerate(names) if pattern.fullmatch(name)), None)
-
-
 def _cells(text: str, delimiter: str) -> list[str]:
-    if '"' not in text:
-        return text.split(delimiter)
     try:
-        return next(csv.reader([text], delimiter=delimiter), [])
+        return cells_of(text, delimiter)
     except csv.Error as error:
         raise BadTrack(f"not a row of CSV ({error}); correct it, or take it out") from None
 
 
-_UNIT = re.compile(r"[(\[].*")  # "Latitude (deg)", "Time [UTC]"
-_PLACE = r"(?:.*[^a-z]|.*pos|decimal|gps|ship)?"  # pos_lat, SYS.STR.PosLat, decimalLatitude
-_LATITUDE = re.compile(_PLACE + r"lat(?:itude)?(?:[ _]?(?:deg|dd|degrees|n))?")
-_LONGITUDE = re.compile(_PLACE + r"(?:lon|long|lng|longitude)(?:[ _]?(?:deg|dd|degrees|e))?")
-_DATE_TIME = re.compile(
-    r"(?:gps|utc)?[ _]?(?:date[ _/]*time|time[ _]?stamp|event[ _]?date|epoch|unix[ _]?time|instant)[ _]?(?:utc|gmt|iso)?"
-)
-_DATE = re.compile(r"(?:gps|utc)?[ _]?date[ _]?(?:utc|gmt)?")
-_TIME = re.compile(r"(?:gps|utc)?[ _]?time[ _]?(?:utc|gmt|iso)?|utc")
-_BLANKS = frozenset(("", "nan", "na", "n/a", "null", "none", "-", "-999", "-999.0", "-9999", "-9999.0", "-99999"))
 _DIGIT = re.compile(r"\d")
