@@ -60,7 +60,8 @@ class Tow:
 def tows(connection: sqlite3.Connection, how: TowSettings) -> tuple[Tow, ...]:
     """The deployments in the order of time; none overlaps another. Raises BadConfig.
 
-    From folders and gaps: from the first image of each to its last. Files that lie in no folder are of no tow. A tow
+    From folders and gaps: from the first image of each to its last. Files that lie in no folder are of no tow, and a copy
+    is of the tow of the file that was seen first: the time of the image is its. A tow
     found by a gap is named for its start, so that its name stays when later images come in.
     """
     if how.file is not None:
@@ -75,6 +76,7 @@ _FOLDERS = """
         SELECT substr(path, 1, instr(path, '/') - 1) AS folder, COALESCE(image.capture_ns, sighting.capture_ns) AS capture_ns
         FROM sighting LEFT JOIN image ON image.id = image_id
         WHERE instr(path, '/') > 1 AND image.reason IS NULL AND sighting.reason IS NULL
+            AND (image_id IS NULL OR sighting.id = (SELECT MIN(id) FROM sighting AS all_of WHERE all_of.image_id = image.id))
     ) WHERE capture_ns IS NOT NULL GROUP BY folder
 """
 

@@ -38,6 +38,17 @@ def test_each_first_folder_and_archive_is_a_tow_from_its_first_image_to_its_last
     )
 
 
+def test_a_copy_in_a_later_tow_stretches_neither(stock):
+    stock.counted("tow1/1.png", age=5 * DAY)
+    stock.counted("tow2/1.png", age=2 * DAY)
+    (first,) = stock.connection.execute("SELECT image_id FROM sighting WHERE path = 'tow1/1.png'").fetchone()
+    stock.sighting("tow2/copy.png", image_id=first)
+    assert tows(stock.connection, TowSettings(folders=True)) == (
+        Tow("tow1", NOW - 5 * DAY, NOW - 5 * DAY + 1),
+        Tow("tow2", NOW - 2 * DAY, NOW - 2 * DAY + 1),
+    )
+
+
 def test_two_folders_at_one_time_are_refused_by_name(stock):
     for name, age in (("port", 3 * HOUR), ("port", HOUR), ("starboard", 2 * HOUR)):
         stock.counted(f"{name}/{age}.png", age=age)
