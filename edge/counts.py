@@ -8,10 +8,11 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from bundle.errors import BadConfig
 from bundle.labels import UNCLASSIFIED
 from bundle.vote import NO_LABEL
 from edge.bins import SECOND_NS, bin_start
@@ -149,14 +150,17 @@ def read_counts(
     width_ns: int | None = None,
     from_ns: int | None = None,
     to_ns: int | None = None,
+    bundle: str | None = None,
 ) -> Counts:
     """The counts of one moment of the ledger, binned by capture time when `width_ns` is given.
 
     Only of images captured in [from_ns, to_ns), UTC ns; None: no bound. A bin that reaches over a bound holds what lies
     inside.
+    bundle: the digest of one classifier or its beginning; only its verdicts are counted, while accounting, rejects and
+    images dropped stay those of all. Raises BadConfig where none or several of the ledger match.
     A daemon that writes meanwhile neither waits nor disturbs.
     """
-    with _one_moment(connection):
+    with one_moment(connection):
         accounting = Accounting(
             *connection.execute(
                 "SELECT seen, counted, rejected, waiting, dropped, duplicates FROM accounting"
@@ -170,10 +174,23 @@ def read_counts(
             )
         ]
         verdicts = _verdicts(connection, width_ns, from_ns, to_ns)
+        if bundle is not None:
+            only = _chosen(bundles, bundle)
+            bundles, verdicts = [only], (verdict for verdict in verdicts if verdict[1] == only.id)
         dropped = _between(connection, _DROPPED, "capture_ns", from_ns, to_ns) if width_ns else ()
         by_bundle, bins = count_verdicts(verdicts, bundles, width_ns, dropped)
     totals = add_up(counts for _, counts in by_bundle)
     return Counts(accounting, rejects, totals, by_bundle, bins, from_ns, to_ns)
+
+
+def _chosen(bundles: Sequence[LedgerBundle], beginning: str) -> LedgerBundle:
+    found = [each for each in bundles if beginning and each.digest.startswith(beginning.lower())]
+    exact = [each for each in found if each.digest == beginning.lower()]
+    if len(exact or found) == 1:
+        return (exact or found)[0]
+    known = ", ".join(str(each) for each in bundles) or "none"
+    fault = "several classifiers have digests that begin" if found else "no classifier has a digest that begins"
+    raise BadConfig(f"{fault} with '{beginning}'; give enough digits of one of the ledger's: {known}")
 
 
 HOUR_NS = 3600 * SECOND_NS
@@ -219,8 +236,14 @@ def _bundles_in(tally: Counter[tuple[int, int]], by_id: Mapping[int, LedgerBundl
 
 
 @contextmanager
-def _one_moment(connection: sqlite3.Connection) -> Iterator[None]:
-    """All reads inside see the same state: accounting and counts taken one after the other would not add up."""
+def one_moment(connection: sqlite3.Connection) -> Iterator[None]:
+    """All reads inside see the same state: accounting and counts taken one after the other would not add up.
+
+    Within another one it is that one's moment.
+    """
+    if connection.in_transaction:
+        yield
+        return
     connection.execute("BEGIN")
     try:
         yield
