@@ -1,0 +1,1 @@
+"""The ledger in the formats that archives take: EcoTaxa, Darwin Core, CF NetCDF, iFDO and Parquet; docs/exports.md."""
