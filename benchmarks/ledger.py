@@ -44,6 +44,7 @@ from edge.measures import Measures
 from edge.outcome import Counted
 from edge.outputs import DaemonStatus, publish
 from edge.report import report_csv
+from edge.reported import read_reported
 from edge.shipped import DEFAULT, shipped_bundle
 from edge.soundness import check_ledger
 
@@ -218,7 +219,7 @@ def read(path: Path, ledger: Ledger) -> Readings:
 
     def reported() -> None:
         with closing(open_ledger_readonly(path)) as connection:
-            report_csv(read_counts(connection, HOUR_NS))
+            report_csv(read_reported(connection, HOUR_NS))
 
     out = path.with_name("counts")
     status = DaemonStatus("running", os.getpid(), 0, 0, "images", "bundle", "00" * 32, 0.0, None, None)

@@ -12,6 +12,7 @@ import typer
 from bundle.command import command_group, typed
 from bundle.errors import BadConfig
 from bundle.whole import write_whole
+from edge.exportcli import export
 
 app = command_group("Counts plankton on the camera host: watch a folder, classify, count, report.")
 
@@ -135,11 +136,19 @@ def flowcam(
 def report(
     ledger: Annotated[Path, typer.Option(metavar="FILE", help="The ledger that `planktow-edge run` keeps.")],
     width: Annotated[
-        str, typer.Option("--bin", metavar="WIDTH", help="Width of a time bin, from 1s to 366d: 30s, 10m, 1h, 1d.")
+        str,
+        typer.Option(
+            "--bin",
+            metavar="WIDTH",
+            help="Width of a time bin, from 1s to 366d: 30s, 10m, 1h, 1d; or tow: the bins are the survey's tows.",
+        ),
     ] = "1h",
     form: Annotated[
-        Literal["table", "csv", "json"],
-        typer.Option("--format", help="csv: one row per bin and label, for R and pandas; # begins a comment."),
+        Literal["table", "csv", "json", "html"],
+        typer.Option(
+            "--format",
+            help="csv: one row per bin and label, for R and pandas; # begins a comment. html: one page with plots.",
+        ),
     ] = "table",
     since: Annotated[
         str | None,
@@ -148,37 +157,101 @@ def report(
         ),
     ] = None,
     until: Annotated[str | None, typer.Option("--to", metavar="TIME", help="Images captured before then.")] = None,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="The classifier that counted, for its known errors and the names of its labels.",
+            show_default="the one that ships, if it was that",
+        ),
+    ] = None,
+    classifier: Annotated[
+        str | None,
+        typer.Option(metavar="DIGEST", help="Only verdicts of this one, where several counted; its first digits do."),
+    ] = None,
+    survey: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A survey.toml: volume, position, depth and tows."),
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="html: the watched folder, for sample images of each label.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(metavar="FILE", help="Write there, whole or not at all.")] = None,
 ) -> None:
     """Counts per label in each time bin (capture time, UTC) and in total; every image accounted for.
 
-    The csv has the columns bin_start, bin_end, label, count, bundles.
+    Raw counts have 95 % intervals of counting. Where the classifier that counted is at hand and has validation data,
+    corrected counts have its known errors taken out, with 95 % intervals; where not, the report says why.
+    With --survey there are individuals per cubic metre, and tows.
+
+    The csv has the columns bin_start, bin_end, label, count, bundles, dropped, raised_count, raised_sd, raw_low, raw_high,
+    corrected, corrected_low, corrected_high, per_m3, per_m3_low, per_m3_high, tow. What is not known is empty.
     A bin has a row for every label that was looked for, zeros included.
     A bin in which no image was classified has no rows: no observation is not a zero.
     Its head, lines that begin with #, holds the accounting, rejects, bundles and totals.
     Read it with pandas.read_csv(FILE, comment="#") or, in R, read.csv(FILE, comment.char = "#").
+
+    The html is one file that needs no network: plots, tables, sample images (--images), and where all of it comes from.
 
     With --from or --to a bin that reaches over an end holds what lies inside; accounting and rejects are of the whole ledger.
     Bins under an hour look at every image between them: give a stretch of time where the ledger has millions.
 
     It may run while the daemon does.
     """
+    import time
+
     from edge.bins import parse_width
-    from edge.counts import read_counts
+    from edge.counts import HOUR_NS
     from edge.ledgerfile import open_ledger_readonly
     from edge.report import FORMATS, report_table
+    from edge.reported import read_reported
     from edge.screen import show
+    from edge.survey import read_survey
 
-    width_ns = parse_width(width)
+    by_tow = width == "tow"
+    width_ns = HOUR_NS if by_tow else parse_width(width)
     from_ns, to_ns = _instant(since), _instant(until)
     if from_ns is not None and to_ns is not None and from_ns >= to_ns:
         raise BadConfig(f"--from {since} is not before --to {until}; give a later --to")
+    if images is not None and form != "html":
+        raise BadConfig("--images is for --format html; leave it out")
+    surveyed = None if survey is None else read_survey(survey)
     with closing(open_ledger_readonly(ledger)) as connection:
-        counts = read_counts(connection, width_ns, from_ns, to_ns)
-    if form == "table" and out is None:
-        show(report_table(counts))
-    else:
-        put(FORMATS[form](counts), out)
+        if form == "html":
+            from edge.htmlreport.write import html_report
+
+            text = html_report(
+                connection,
+                ledger,
+                width_ns,
+                from_ns,
+                to_ns,
+                time.time_ns(),
+                classifier=classifier,
+                bundle=bundle,
+                survey=surveyed,
+                survey_file=survey,
+                images=images,
+                by_tow=by_tow,
+            )
+        else:
+            reported = read_reported(
+                connection,
+                width_ns,
+                from_ns,
+                to_ns,
+                classifier=classifier,
+                bundle=bundle,
+                survey=surveyed,
+                by_tow=by_tow,
+            )
+            if form == "table" and out is None:
+                return show(report_table(reported))
+            text = FORMATS[form](reported)
+    return put(text, out)
+
+
+app.command()(export)
 
 
 @app.command(name="catch-up")

@@ -1,16 +1,22 @@
 """The ledger as a report: counts per label in each time bin and in total, and where every image went.
 
-csv     one row per bin and label: bin_start,bin_end,label,count,bundles,dropped,raised_count,raised_sd. Times are UTC,
-        ISO 8601, [start, end). `dropped` images of the bin were left out under overload; `raised_count` is the count
-        times images offered / images classified, `raised_sd` its standard deviation from that draw (edge/raising.py).
+csv     one row per bin and label: bin_start,bin_end,label,count,bundles,dropped,raised_count,raised_sd,raw_low,raw_high,
+        corrected,corrected_low,corrected_high,per_m3,per_m3_low,per_m3_high,tow. Times are UTC, ISO 8601, [start, end).
+        `dropped` images of the bin were left out under overload; `raised_count` is the count times images offered /
+        images classified, `raised_sd` its standard deviation from that draw (edge/raising.py); `raw_low` and `raw_high`
+        are the 95 % interval of the raised count, from counting and that draw. `corrected` has the classifier's known
+        errors taken out, with its 95 % interval (edge/estimates.py); `per_m3` is individuals per cubic metre of the
+        corrected count, or else of the raised one, where --survey tells of the volume; `tow` the deployments in the bin.
+        A cell is empty where it is not known.
         Lines that begin with # stand at the head and hold the accounting, the stretch of time if one was asked for, the
-        bundles and the totals. Read it with
-        pandas.read_csv(file, comment="#", parse_dates=["bin_start", "bin_end"]), or in R with
+        bundles, why there is no corrected count if so, and the totals: raw, and corrected as [count, low, high]. Read it
+        with pandas.read_csv(file, comment="#", parse_dates=["bin_start", "bin_end"]), or in R with
         read.csv(file, comment.char = "#").
         A bin has a row for every label of the classifiers at work in it, zeros included: looked for and not found.
         A bin in which nothing was classified has no rows: no observation is not a zero. Where images were dropped in
         it, it has one row, without a label and a count.
-json    the same as nested objects, with the totals of each bundle beside the sum.
+json    the same as nested objects, with the totals of each bundle beside the sum. `estimates` has for each label those of
+        the csv's columns from raised_count on that are known.
 table   for the screen: labels that were found, totals first.
 
 Where a stretch of time was asked for, counts, totals and bins are of the images captured in it, and a bin that reaches
@@ -26,8 +32,9 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 from rich.console import Group, RenderableType
@@ -38,15 +45,24 @@ from bundle.labels import UNCLASSIFIED
 from bundle.whole import json_bytes
 from edge.bins import SECOND_NS, utc_text, width_text
 from edge.counts import Bin, Counts
+from edge.estimates import Estimate
+from edge.reported import Reported
 from edge.screen import table, to_text
+from edge.volume import Concentration, Sampled
 
+COLUMNS = (
+    *("bin_start", "bin_end", "label", "count", "bundles", "dropped", "raised_count", "raised_sd"),
+    *("raw_low", "raw_high", "corrected", "corrected_low", "corrected_high"),
+    *("per_m3", "per_m3_low", "per_m3_high", "tow"),
+)
 LABEL_COLUMNS = (
     66  # of a screen's 100, for the labels of the table by time; those that do not fit are joined as `others`
 )
 
 
-def report_csv(counts: Counts) -> str:
+def report_csv(reported: Reported) -> str:
     """The tidy long format that the head of this file describes."""
+    counts = reported.counts
     text = io.StringIO()
     accounting = counts.accounting
     text.write(f"# accounting: {accounting}; duplicates {accounting.duplicates}\n")
@@ -56,12 +72,18 @@ def report_csv(counts: Counts) -> str:
     for bundle, share in counts.by_bundle:
         text.write(f"# bundle: {bundle.name} {bundle.digest} counted {sum(share.values())}\n")
     text.write(f"# total: {_json_line(dict(counts.totals))}\n")
+    for note in (*([reported.note] if reported.note else []), *reported.survey_notes):
+        text.write(f"# note: {' '.join(note.split())}\n")
+    if corrected := _corrected_totals(reported):
+        text.write(f"# corrected total: {_json_line(corrected)}\n")
     # A reader told that # begins a comment would cut a label that holds one, unless it is quoted.
-    quote_all = any("#" in label for label in counts.totals)
+    quote_all = any("#" in words for words in (*counts.totals, *reported.tow_names))
     writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC if quote_all else csv.QUOTE_MINIMAL)
-    writer.writerow(("bin_start", "bin_end", "label", "count", "bundles", "dropped", "raised_count", "raised_sd"))
-    for each in counts.bins:
+    writer.writerow(COLUMNS)
+    for number, each in enumerate(counts.bins):
         start, end, bundles, raising = utc_text(each.start_ns), utc_text(each.end_ns), _bundle_names(each), each.raising
+        tow = reported.tow_names[number] if reported.tow_names else ""
+        estimates = reported.estimates.bins[number]
         writer.writerows(
             (
                 start,
@@ -72,25 +94,35 @@ def report_csv(counts: Counts) -> str:
                 each.dropped,
                 _rounded(raising.estimate(count)),
                 _rounded(raising.standard_deviation(count)),
+                *_estimated(estimates[label], reported.per_m3_in(number, label)),
+                tow,
             )
             for label, count in each.counts.items()
         )
         if not each.counts:
-            writer.writerow((start, end, "", "", bundles, each.dropped, "", ""))
+            writer.writerow((start, end, "", "", bundles, each.dropped, *[""] * (len(COLUMNS) - 7), tow))
     return text.getvalue()
 
 
-def report_json(counts: Counts) -> str:
+def report_json(reported: Reported) -> str:
     """One JSON object; counts of bins and bundles hold their zeros."""
-    table: dict[str, Any] = {
+    counts, bins = reported.counts, reported.estimates.bins
+    told: dict[str, Any] = {
         "accounting": asdict(counts.accounting),
         "rejects": dict(counts.rejects),
         "from": None if counts.from_ns is None else utc_text(counts.from_ns),
         "to": None if counts.to_ns is None else utc_text(counts.to_ns),
         "totals": dict(counts.totals),
+        "note": reported.note,
+        "survey_notes": list(reported.survey_notes),
+        "estimates": _estimates_json(reported.estimates.totals, reported.per_m3),
+        "sampled": _sampled_json(reported.sampled),
         "bundles": [
             {"name": bundle.name, "digest": bundle.digest, "counted": sum(share.values()), "totals": dict(share)}
             for bundle, share in counts.by_bundle
+        ],
+        "tows": [
+            {"name": tow.name, "start": utc_text(tow.start_ns), "end": utc_text(tow.end_ns)} for tow in reported.tows
         ],
         "bins": [
             {
@@ -100,15 +132,19 @@ def report_json(counts: Counts) -> str:
                 "counts": dict(each.counts),
                 "dropped": each.dropped,
                 "raising_factor": each.raising.factor,
+                "estimates": _estimates_json(bins[number], partial(reported.per_m3_in, number)),
+                "sampled": _sampled_json(reported.sampled_bins[number] if reported.sampled_bins else None),
+                "tow": reported.tow_names[number] if reported.tow_names else None,
             }
-            for each in counts.bins
+            for number, each in enumerate(counts.bins)
         ],
     }
-    return json_bytes(table).decode()
+    return json_bytes(told).decode()
 
 
-def report_table(counts: Counts) -> RenderableType:
+def report_table(reported: Reported) -> RenderableType:
     """For the screen: what was found, most frequent first."""
+    counts = reported.counts
     found = {label: count for label, count in counts.totals.items() if count}
     ranked = sorted(found, key=lambda label: -found[label])
     stretch = stretch_text(counts)
@@ -116,7 +152,10 @@ def report_table(counts: Counts) -> RenderableType:
     if not found:
         parts.append(Text("None of them has been counted." if stretch else "Nothing has been counted yet."))
     else:
-        parts += [_totals(counts, ranked), _bins(counts, ranked)]
+        parts.append(_totals(reported, ranked))
+        parts += [Text(f"{note}\n") for note in (reported.note, *reported.survey_notes) if note]
+        if counts.bins:  # no image may lie in a tow
+            parts.append(_bins(reported, ranked))
     return Group(*parts, accounting_lines(counts))
 
 
@@ -142,32 +181,52 @@ def stretch_text(counts: Counts) -> str:
     return f"captured{since}{' and' if since and until else ''}{until}" if since or until else ""
 
 
-FORMATS: dict[str, Callable[[Counts], str]] = {
+FORMATS: dict[str, Callable[[Reported], str]] = {
     "csv": report_csv,
     "json": report_json,
-    "table": lambda counts: to_text(report_table(counts)),
+    "table": lambda reported: to_text(report_table(reported)),
 }
 
 
-def _totals(counts: Counts, ranked: list[str]) -> Table:
+def _totals(reported: Reported, ranked: list[str]) -> Table:
+    counts, estimates = reported.counts, reported.estimates.totals
+    corrected = any(each.corrected is not None for each in estimates.values())
+    dense = {label: known for label in ranked if (known := reported.per_m3(label)) is not None}
     rows = table("In total")
-    rows.add_column("label", overflow="fold")
-    rows.add_column("count", justify="right")
-    rows.add_column("share", justify="right")
+    rows.add_column("label", overflow="fold", min_width=16)
+    heads = ["count", "share", *(["corrected"] if corrected else []), "95 %", *(["per m³", "95 %"] if dense else [])]
+    for head in heads:
+        rows.add_column(head, justify="right", no_wrap=True)
     whole = sum(counts.totals.values())
     for label in ranked:
-        rows.add_row(label, str(counts.totals[label]), f"{counts.totals[label] / whole:.1%}")
+        each = estimates[label]
+        cells = [str(counts.totals[label]), f"{counts.totals[label] / whole:.1%}"]
+        cells += (
+            [_short(each.corrected), _interval(each.low, each.high)]
+            if corrected
+            else [_interval(each.raw_low, each.raw_high)]
+        )
+        if dense:
+            its = dense.get(label)
+            cells += [_short(its.value), _interval(its.low, its.high)] if its else ["", ""]
+        rows.add_row(label, *cells)
     absent = sum(1 for label, images in counts.totals.items() if not images and label != UNCLASSIFIED)
     rows.caption = f"labels not found: {absent}" if absent else None
     return rows
 
 
-def _bins(counts: Counts, ranked: list[str]) -> Table:
+def _bins(reported: Reported, ranked: list[str]) -> Table:
+    counts = reported.counts
     shown = _that_fit(ranked)
     rest = ranked[len(shown) :]
-    width_ns = counts.bins[0].end_ns - counts.bins[0].start_ns
-    rows = table(f"By capture time, UTC, bins of {width_text(width_ns)}")
-    rows.add_column("from", no_wrap=True)
+    if reported.by_tow:
+        heads, rows = list(reported.tow_names), table("By tow")
+    else:
+        width_ns = counts.bins[0].end_ns - counts.bins[0].start_ns
+        starts = [utc_text(each.start_ns).replace("T", " ").removesuffix("Z") for each in counts.bins]
+        heads = starts if width_ns % (60 * SECOND_NS) else [start.removesuffix(":00") for start in starts]
+        rows = table(f"By capture time, UTC, bins of {width_text(width_ns)}")
+    rows.add_column("tow" if reported.by_tow else "from", no_wrap=True)
     for label in shown:
         rows.add_column(label, justify="right", overflow="fold")
     if rest:
@@ -176,12 +235,11 @@ def _bins(counts: Counts, ranked: list[str]) -> Table:
     drops = any(each.dropped for each in counts.bins)
     if drops:
         rows.add_column("dropped", justify="right", no_wrap=True)
-    for each in counts.bins:
+    for head, each in zip(heads, counts.bins, strict=True):
         row = [str(each.counts.get(label, "")) for label in shown]
         row += [str(sum(each.counts.get(label, 0) for label in rest))] if rest else []
-        start = utc_text(each.start_ns).replace("T", " ").removesuffix("Z")
         row += [str(sum(each.counts.values()))] + ([str(each.dropped)] if drops else [])
-        rows.add_row(start if width_ns % (60 * SECOND_NS) else start.removesuffix(":00"), *row)
+        rows.add_row(head, *row)
     return rows
 
 
@@ -201,9 +259,68 @@ def _bundle_names(each: Bin) -> str:
     return " + ".join(str(bundle) for bundle in each.bundles)
 
 
+def _estimated(each: Estimate, dense: Concentration | None) -> tuple[str, ...]:
+    """The cells from raw_low to per_m3_high."""
+    density = (None, None, None) if dense is None else (dense.value, dense.low, dense.high)
+    counted = (each.raw_low, each.raw_high, each.corrected, each.low, each.high)
+    return (*map(_rounded, counted), *map(_significant, density))
+
+
+def _estimates_json(
+    estimates: Mapping[str, Estimate], per_m3: Callable[[str], Concentration | None]
+) -> dict[str, dict[str, float]]:
+    """By label; what is not known is left out: hundreds of bins of a hundred labels make a long file."""
+    told = {}
+    for label, each in estimates.items():
+        dense = per_m3(label)
+        values = {
+            "raised": each.raised,
+            "raw_low": each.raw_low,
+            "raw_high": each.raw_high,
+            "corrected": each.corrected,
+            "corrected_low": each.low,
+            "corrected_high": each.high,
+            "per_m3": None if dense is None else dense.value,
+            "per_m3_low": None if dense is None else dense.low,
+            "per_m3_high": None if dense is None else dense.high,
+        }
+        told[label] = {name: float(f"{value:.6g}") for name, value in values.items() if value is not None}
+    return told
+
+
+def _sampled_json(sampled: Sampled | None) -> dict[str, float | None] | None:
+    return None if sampled is None else asdict(sampled)
+
+
+def _corrected_totals(reported: Reported) -> dict[str, list[float | None]]:
+    return {
+        label: [None if value is None else round(value, 3) for value in (each.corrected, each.low, each.high)]
+        for label, each in reported.estimates.totals.items()
+        if each.corrected is not None
+    }
+
+
 def _rounded(value: float | None) -> str:
     """Three digits behind the point; a whole number as one, and nothing for None."""
     return "" if value is None else f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+def _significant(value: float | None) -> str:
+    """Six digits that count: a concentration may be far below one."""
+    return "" if value is None else f"{value:.6g}"
+
+
+def _short(value: float | None) -> str:
+    """For people: three digits that count, and no exponent."""
+    if value is None:
+        return ""
+    if 0 < value < 0.001:
+        return "<0.001"
+    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{_short(low)}–{_short(high)}"
 
 
 def _json_line(value: object) -> str:

@@ -5,19 +5,25 @@ import io
 import json
 from collections import Counter
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from typer.testing import CliRunner
 
+from bundle.folder import write_bundle
 from bundle.vote import NO_LABEL
+from bundle.whole import sha256_hex
 from edge.cli import app
-from edge.counts import read_counts
 from edge.ledger import open_ledger
 from edge.ledgerfile import open_ledger_readonly
 from edge.report import report_csv
+from edge.reported import read_reported
 
 from .filled import fill, other_bundle
-from .images import image_bytes, kind_of
+from .images import TINY_BUNDLE, image_bytes, kind_of
+
+SEVERAL = "There is no corrected count: 2 classifiers gave these verdicts. Choose one with --classifier."
+GARWOOD = {0: (0.0, 3.68888), 1: (0.0253178, 5.57164), 2: (0.242209, 7.22469), 3: (0.618672, 8.76727)}  # 95 %, 1936
 
 
 @pytest.fixture
@@ -36,6 +42,22 @@ def ledger(tmp_path, tiny):
     return path
 
 
+@pytest.fixture
+def validated(tmp_path, tiny):
+    """A ledger of thirty images in two hours, and the folder of the bundle that counted them, with validation data."""
+    confusion = [[90, 5, 5, 0], [10, 80, 10, 0], [0, 10, 90, 0]]
+    record = json.dumps({"labels": tiny.labels, "confusion": confusion}).encode()
+    records = tuple(
+        replace(each, sha256=sha256_hex(record)) if each.file == "validation.json" else each
+        for each in tiny.manifest.records
+    )
+    contents = {**tiny.contents, "validation.json": record}
+    bundle = write_bundle(tmp_path / "bundle", replace(tiny.manifest, records=records), contents)
+    path = tmp_path / "ledger.sqlite"
+    fill(path, bundle, counted=[(f"{10 + number % 2}:00:{number:02d}", number % 3) for number in range(30)])
+    return path, bundle.path
+
+
 def report(*arguments):
     return CliRunner().invoke(app, ["report", *map(str, arguments)], prog_name="planktow-edge")
 
@@ -52,16 +74,17 @@ def test_the_csv_is_tidy_and_says_where_every_image_went(ledger, tiny):
 # bundle: tiny-3 {tiny.digest} counted 3
 # bundle: other {"cd" * 32} counted 2
 # total: {{"chain": 1, "sphere": 0, "jelly": 3, "worm": 0, "unclassified": 1}}
-bin_start,bin_end,label,count,bundles,dropped,raised_count,raised_sd
-2026-11-25T10:00:00Z,2026-11-25T11:00:00Z,chain,1,{first},0,1,0
-2026-11-25T10:00:00Z,2026-11-25T11:00:00Z,sphere,0,{first},0,0,0
-2026-11-25T10:00:00Z,2026-11-25T11:00:00Z,jelly,1,{first},0,1,0
-2026-11-25T10:00:00Z,2026-11-25T11:00:00Z,unclassified,0,{first},0,0,0
-2026-11-25T12:00:00Z,2026-11-25T13:00:00Z,chain,0,{first} + {second},0,0,0
-2026-11-25T12:00:00Z,2026-11-25T13:00:00Z,sphere,0,{first} + {second},0,0,0
-2026-11-25T12:00:00Z,2026-11-25T13:00:00Z,jelly,2,{first} + {second},0,2,0
-2026-11-25T12:00:00Z,2026-11-25T13:00:00Z,worm,0,{first} + {second},0,0,0
-2026-11-25T12:00:00Z,2026-11-25T13:00:00Z,unclassified,1,{first} + {second},0,1,0
+# note: {SEVERAL}
+bin_start,bin_end,label,count,bundles,dropped,raised_count,raised_sd,raw_low,raw_high,corrected,corrected_low,corrected_high,per_m3,per_m3_low,per_m3_high,tow
+2026-11-25T10:00:00Z,2026-11-25T11:00:00Z,chain,1,{first},0,1,0,0.025,5.572,,,,,,,
+2026-11-25T10:00:00Z,2026-11-25T11:00:00Z,sphere,0,{first},0,0,0,0,3.689,,,,,,,
+2026-11-25T10:00:00Z,2026-11-25T11:00:00Z,jelly,1,{first},0,1,0,0.025,5.572,,,,,,,
+2026-11-25T10:00:00Z,2026-11-25T11:00:00Z,unclassified,0,{first},0,0,0,0,3.689,,,,,,,
+2026-11-25T12:00:00Z,2026-11-25T13:00:00Z,chain,0,{first} + {second},0,0,0,0,3.689,,,,,,,
+2026-11-25T12:00:00Z,2026-11-25T13:00:00Z,sphere,0,{first} + {second},0,0,0,0,3.689,,,,,,,
+2026-11-25T12:00:00Z,2026-11-25T13:00:00Z,jelly,2,{first} + {second},0,2,0,0.242,7.225,,,,,,,
+2026-11-25T12:00:00Z,2026-11-25T13:00:00Z,worm,0,{first} + {second},0,0,0,0,3.689,,,,,,,
+2026-11-25T12:00:00Z,2026-11-25T13:00:00Z,unclassified,1,{first} + {second},0,1,0,0.025,5.572,,,,,,,
 """
     )
 
@@ -123,7 +146,7 @@ def test_a_label_with_a_comma_or_the_comment_sign_survives_in_the_csv(tmp_path, 
     labels = ("copepod #2", 'a "quoted", label', "plain")
     fill(path, other_bundle(tiny, labels), counted=[("10:00:00", 0), ("10:00:01", 1)])
     with closing(open_ledger_readonly(path)) as connection:
-        text = report_csv(read_counts(connection, 3600 * 10**9))
+        text = report_csv(read_reported(connection, 3600 * 10**9))
     body = [line for line in text.splitlines() if not line.startswith("#")]
     rows = list(csv.DictReader(io.StringIO("\n".join(body))))
     assert {row["label"]: row["count"] for row in rows} == {
@@ -164,12 +187,22 @@ def test_a_daemon_at_work_does_not_disturb_a_report(ship):
 def test_the_json_holds_the_same_and_each_bundle_s_share(ledger, tiny):
     done = report("--ledger", ledger, "--format", "json", "--bin", "1d")
     assert done.exit_code == 0
+    found = {"chain": 1, "sphere": 0, "jelly": 3, "worm": 0, "unclassified": 1}
+    plain = {
+        label: {"raised": count, "raw_low": GARWOOD[count][0], "raw_high": GARWOOD[count][1]}
+        for label, count in found.items()
+    }
     assert json.loads(done.stdout) == {
         "accounting": {"seen": 7, "counted": 5, "rejected": 1, "waiting": 1, "dropped": 0, "duplicates": 2},
         "rejects": {"truncated": 1},
         "from": None,
         "to": None,
         "totals": {"chain": 1, "sphere": 0, "jelly": 3, "worm": 0, "unclassified": 1},
+        "note": SEVERAL,
+        "survey_notes": [],
+        "estimates": plain,
+        "sampled": None,
+        "tows": [],
         "bundles": [
             {
                 "name": "tiny-3",
@@ -192,6 +225,9 @@ def test_the_json_holds_the_same_and_each_bundle_s_share(ledger, tiny):
                 "counts": {"chain": 1, "sphere": 0, "jelly": 3, "worm": 0, "unclassified": 1},
                 "dropped": 0,
                 "raising_factor": 1.0,
+                "estimates": plain,
+                "sampled": None,
+                "tow": None,
             }
         ],
     }
@@ -205,13 +241,15 @@ def test_the_table_shows_what_was_found_most_frequent_first(ledger, tiny):
         == f"""\
 In total
 
-  label          count   share
- ──────────────────────────────
-  jelly              3   60.0%
-  chain              1   20.0%
-  unclassified       1   20.0%
+  label              count   share          95 %
+ ────────────────────────────────────────────────
+  jelly                  3   60.0%    0.619–8.77
+  chain                  1   20.0%   0.0253–5.57
+  unclassified           1   20.0%   0.0253–5.57
 
 labels not found: 2
+{SEVERAL}
+
 By capture time, UTC, bins of 1h
 
   from               jelly   chain   unclassified   all
@@ -240,11 +278,13 @@ Images {words}
 
 In total
 
-  label   count    share
- ────────────────────────
-  jelly       3   100.0%
+  label              count    share         95 %
+ ────────────────────────────────────────────────
+  jelly                  3   100.0%   0.619–8.77
 
 labels not found: 3
+{SEVERAL}
+
 By capture time, UTC, bins of 1h
 
   from               jelly   all
@@ -269,7 +309,7 @@ counted in that time by other: 1  (digest cdcdcdcdcdcd…)
         f"# bundle: other {'cd' * 32} counted 1",
         '# total: {"chain": 0, "sphere": 0, "jelly": 3, "worm": 0, "unclassified": 0}',
     ]
-    assert [line.split(",")[2:4] for line in lines[7:]] == [
+    assert [line.split(",")[2:4] for line in lines[8:]] == [
         ["chain", "0"],
         ["sphere", "0"],
         ["jelly", "3"],
@@ -368,10 +408,108 @@ duplicates, counted once: 0
 # accounting: seen 0 = counted 0 + rejected 0 + waiting 0 + dropped 0; duplicates 0
 # rejects: {}
 # total: {}
-bin_start,bin_end,label,count,bundles,dropped,raised_count,raised_sd
+bin_start,bin_end,label,count,bundles,dropped,raised_count,raised_sd,raw_low,raw_high,corrected,corrected_low,corrected_high,per_m3,per_m3_low,per_m3_high,tow
 """
     )
     assert json.loads(report("--ledger", path, "--format", "json").stdout)["bins"] == []
+
+
+def test_the_verdicts_of_one_of_several_classifiers_are_told_alone(ledger):
+    told = json.loads(report("--ledger", ledger, "--format", "json", "--classifier", "cdcd").stdout)
+    assert told["totals"] == {"jelly": 1, "worm": 0, "unclassified": 1}
+    assert told["note"] == (
+        "There is no corrected count: the bundle other cdcdcdcdcdcd that counted is not at hand; give its folder with "
+        "--bundle."
+    )
+
+
+def test_a_bundle_for_verdicts_of_several_is_refused(ledger, tiny):
+    done = report("--ledger", ledger, "--bundle", TINY_BUNDLE)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"planktow-edge: 2 classifiers gave these verdicts (tiny-3 {tiny.digest[:12]}, other cdcdcdcdcdcd), and --bundle "
+        "is of one; choose that one with --classifier\n"
+    )
+
+
+def test_a_bundle_with_validation_gives_corrected_counts_in_every_format(validated):
+    ledger, bundle = validated
+    told = json.loads(report("--ledger", ledger, "--bundle", bundle, "--format", "json").stdout)
+    assert told["note"] is None
+    chain = told["estimates"]["chain"]
+    assert chain["corrected_low"] <= chain["corrected"] <= chain["corrected_high"]
+    assert sum(each["corrected"] for each in told["estimates"].values()) == pytest.approx(30, rel=1e-4), (
+        "all are something"
+    )
+    text = report("--ledger", ledger, "--bundle", bundle, "--format", "csv").stdout
+    head = dict(line[2:].split(": ", 1) for line in text.splitlines() if line.startswith("#"))
+    assert json.loads(head["corrected total"])["chain"] == pytest.approx(
+        [chain["corrected"], chain["corrected_low"], chain["corrected_high"]], abs=1e-3
+    )
+    for row in csv.DictReader(line for line in text.splitlines() if not line.startswith("#")):
+        assert float(row["corrected_low"]) <= float(row["corrected"]) <= float(row["corrected_high"])
+        assert (row["per_m3"], row["tow"]) == ("", "")
+    assert "corrected" in report("--ledger", ledger, "--bundle", bundle).stdout
+
+
+def test_a_survey_gives_concentrations_and_tows(validated, tmp_path):
+    ledger, bundle = validated
+    survey = tmp_path / "survey.toml"
+    survey.write_text("[volume]\nlitres_per_image = 2.0\n\n[tows]\nfile = 'tows.csv'\n")
+    (tmp_path / "tows.csv").write_text("name,start,end\nnorth,2026-11-25T09:00Z,2026-11-25T11:00Z\n")
+    given = ("--ledger", ledger, "--bundle", bundle, "--survey", survey)
+    told = json.loads(report(*given, "--format", "json").stdout)
+    chain = told["estimates"]["chain"]
+    assert told["sampled"]["litres"] == 60, "30 images"
+    assert chain["per_m3"] == pytest.approx(chain["corrected"] / 0.06, rel=1e-5)
+    assert [each["name"] for each in told["tows"]] == ["north"]
+    text = report(*given, "--format", "csv").stdout
+    rows = list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))
+    assert {(row["bin_start"][11:13], row["tow"]) for row in rows} == {("10", "north"), ("11", "")}
+    assert all(row["per_m3"] for row in rows)
+    assert "per m³" in report(*given).stdout
+
+
+def test_the_bins_may_be_tows_and_the_totals_are_of_all_the_same(validated, tmp_path):
+    ledger, bundle = validated
+    survey = tmp_path / "survey.toml"
+    survey.write_text("[volume]\nlitres_per_image = 2.0\n\n[tows]\nfile = 'tows.csv'\n")
+    (tmp_path / "tows.csv").write_text(
+        "name,start,end\nnone,2026-11-25T08:00Z,2026-11-25T09:00Z\n"
+        "a # b,2026-11-25T10:00:00Z,2026-11-25T10:00:10Z\nsouth,2026-11-25T10:00:10Z,2026-11-25T10:30Z\n"
+    )
+    given = ("--ledger", ledger, "--bundle", bundle, "--survey", survey, "--bin", "tow")
+    told = json.loads(report(*given, "--format", "json").stdout)
+    # Every second image is of ten o'clock: 0, 2 … 8 in the first tow, 10, 12 … 28 in the second, the others in none.
+    assert [(each["tow"], sum(each["counts"].values()), each["sampled"]["litres"]) for each in told["bins"]] == [
+        ("a # b", 5, 10),
+        ("south", 10, 20),
+    ]
+    assert sum(told["totals"].values()) == 30
+    assert sum(each["raised"] for each in told["estimates"].values()) == 30
+    rows = list(
+        csv.DictReader(
+            line for line in report(*given, "--format", "csv").stdout.splitlines() if not line.startswith("#")
+        )
+    )
+    assert [(row["tow"], row["label"], row["count"]) for row in rows if row["label"] == "chain"] == [
+        ("a # b", "chain", "2"),
+        ("south", "chain", "3"),
+    ]
+    shown = [line.split() for line in report(*given).stdout.splitlines()]
+    assert ["By", "tow"] in shown
+    assert "south" in {line[0] for line in shown if line}
+
+
+def test_bins_of_tows_without_tows_are_refused(ledger):
+    done = report("--ledger", ledger, "--bin", "tow")
+    assert done.exit_code == 2
+    assert done.stderr == "planktow-edge: bins of tows need tows; give a --survey with a table [tows]\n"
+
+
+def test_samples_are_for_the_page_alone(ledger, tmp_path):
+    done = report("--ledger", ledger, "--images", tmp_path)
+    assert (done.exit_code, done.stderr) == (2, "planktow-edge: --images is for --format html; leave it out\n")
 
 
 @pytest.mark.parametrize("form", ["csv", "json", "table"])
