@@ -30,7 +30,8 @@ def _explained(source: Source) -> Markup:
     if source.corrected:
         words += (
             "Corrected has the classifier's known errors taken out, with a 95 % interval that also holds what is uncertain"
-            " of those errors. Report the corrected count with its interval; the raw one shows what it was made from."
+            " of those errors. Report the corrected count with its interval; the raw one shows what it was made from. An upper"
+            " end near the number of all images says that the validation had too few images of that label to exclude anything."
         )
     else:
         words += "It has the classifier's errors in it: a rare label may be made of the mistakes in a common one."
