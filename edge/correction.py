@@ -107,15 +107,44 @@ def unfold(
     taken off the answer, which sums to its verdicts.
     """
     tiny = np.float32(1e-30)
-    transposed = np.swapaxes(matrices, -1, -2)
+    one = verdicts.shape[-2] == 1 and matrices.ndim == 3
     shares = start
     allotted = shares
     for _ in range(steps):
-        expected = np.maximum(shares @ matrices, tiny)
-        allotted = shares * ((verdicts / expected) @ transposed)
+        expected = np.maximum(_said(shares, matrices, one), tiny)
+        allotted = shares * _shared(verdicts / expected, matrices, one)
         whole = np.maximum((allotted + prior).sum(axis=-1, keepdims=True), tiny)
         shares = (allotted + prior) / whole
     return allotted
+
+
+def sets_at_once(classes: int) -> int:
+    """How many sets of images to unfold together: products so small that the linear algebra library leaves them to one thread.
+
+    Threads that wait for one another at each of thousands of products are the likely cause of a report that once took 26 s
+    instead of 2 on two busy cores; OpenBLAS begins to use them at some 262,144 multiplications.
+    """
+    return max(2, 250_000 // (classes * (classes + 1)))
+
+
+def _said(shares: NDArray[np.floating], matrices: NDArray[np.floating], one: bool) -> NDArray[np.floating]:
+    """(..., T, C+1) share of each verdict. For one set a matrix, products by vectors, which the library would thread."""
+    if one:
+        said: NDArray[np.floating] = np.einsum(
+            "rtc,rcj->rtj", np.broadcast_to(shares, (len(matrices), *shares.shape[-2:])), matrices
+        )
+        return said
+    return shares @ matrices
+
+
+def _shared(ratios: NDArray[np.floating], matrices: NDArray[np.floating], one: bool) -> NDArray[np.floating]:
+    """(..., T, C) what the verdicts give to each class."""
+    if one:
+        given: NDArray[np.floating] = np.einsum(
+            "rtj,rcj->rtc", np.broadcast_to(ratios, (len(matrices), *ratios.shape[-2:])), matrices
+        )
+        return given
+    return ratios @ np.swapaxes(matrices, -1, -2)
 
 
 def trust(verdicts: NDArray[np.floating], confusion: NDArray[np.integer]) -> Floats:

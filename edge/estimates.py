@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.labels import UNCLASSIFIED
-from edge.correction import POINT, Floats, corrected, draw_matrices, row_posterior
+from edge.correction import POINT, Floats, corrected, draw_matrices, row_posterior, sets_at_once
 from edge.counts import Counts, LedgerBundle
-from edge.intervals import WIDE, intervals
+from edge.intervals import WIDE, intervals, lowest_recall
 from edge.poisson import weighted
 from edge.raising import Raising
 from edge.validated import Validated
@@ -161,8 +161,9 @@ def _with_corrections(
     factor = squares / raised.sum() if raised.sum() else 1.0  # of the images that the totals are as uncertain as
     points = draw_matrices(row_posterior(validated.confusion, POINT), REPLICATES // 2, random)
     wide = draw_matrices(row_posterior(validated.confusion, WIDE), REPLICATES, random)
+    recall = lowest_recall(validated.confusion)
     whole = corrected(raised, validated.confusion, points)
-    low, high = intervals(raised / factor, np.array([factor]), wide, random, relative_sd)
+    low, high = intervals(raised / factor, np.array([factor]), wide, recall, random, relative_sd)
     total = _joined(plain.totals, labels, whole[0], low[0], high[0])
     if not plain.bins:
         return Estimates(total, (), None)
@@ -171,7 +172,7 @@ def _with_corrections(
     base = whole[0] / whole.sum() if whole.sum() else None
     held = verdicts * own[:, None]
     centre = _in_parts(held, validated.confusion, points[:few], base)
-    low, high = intervals(verdicts, own, wide[:few], random, relative_sd)
+    low, high = intervals(verdicts, own, wide[:few], recall, random, relative_sd)
     bins = tuple(
         _joined(plain.bins[number], labels, centre[number], low[number], high[number]) for number in range(len(strata))
     )
@@ -181,7 +182,7 @@ def _with_corrections(
 def _in_parts(
     verdicts: Floats, confusion: NDArray[np.int64], matrices: NDArray[np.float32], base: Floats | None
 ) -> Floats:
-    size = 128  # bins at once: bounds the memory
+    size = sets_at_once(len(confusion))
     parts = [
         corrected(verdicts[first : first + size], confusion, matrices, base) for first in range(0, len(verdicts), size)
     ]

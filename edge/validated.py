@@ -35,7 +35,9 @@ class Validated:
 
 
 def read_validated(bundle: Path) -> Validated | None:
-    """The confusion counts of the bundle folder `bundle`; None where it keeps no validation.json among its records.
+    """The confusion counts of the bundle folder `bundle`.
+
+    None where it keeps none: no validation.json among its records, or one without them.
 
     Verifies the hash of that file alone, and loads no model. Raises BadBundle.
     """
@@ -68,12 +70,14 @@ def bundle_of(digest: str, given: Path | None) -> Path | None:
     return None
 
 
-def _parse(file: Path, record: HashedFile) -> Validated:
+def _parse(file: Path, record: HashedFile) -> Validated | None:
     data = _read(file)
     if sha256_hex(data) != record.sha256:
         raise BadBundle(f"{file}: damaged, its sha-256 is not the manifest's; copy the bundle anew")
     try:
         found: Any = json.loads(data)
+        if isinstance(found, dict) and "confusion" not in found:  # a bundle made elsewhere may keep other records
+            return None
         labels = tuple(str(label) for label in found["labels"])
         rows = found["confusion"]
         if any(type(count) is not int for row in rows for count in row):

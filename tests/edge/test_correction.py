@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from edge.correction import POINT, corrected, draw_matrices, row_pattern, row_posterior, trust, unfold
-from edge.intervals import WIDE, intervals
+from edge.intervals import WIDE, intervals, lowest_recall
 
 C = 4
 CONFUSIONS = arrays(np.int64, (C, C + 1), elements=st.integers(0, 60))
@@ -109,7 +109,7 @@ def test_intervals_are_the_same_by_seed_and_wider_with_less_validation_and_with_
         confusion = np.eye(C, C + 1, dtype=np.int64) * images
         confusion[0, 1] = confusion[2, 3] = images // 10
         matrices = draw_matrices(row_posterior(confusion, WIDE), 400, np.random.default_rng(0))
-        low, high = intervals(verdicts, one, matrices, np.random.default_rng(seed), sd)
+        low, high = intervals(verdicts, one, matrices, lowest_recall(confusion), np.random.default_rng(seed), sd)
         assert (low <= high).all()
         return (high - low)[0]
 
@@ -122,8 +122,8 @@ def test_intervals_are_the_same_by_seed_and_wider_with_less_validation_and_with_
 def test_raised_intervals_are_the_factor_times_wider():
     confusion = np.eye(C, C + 1, dtype=np.int64) * 10_000
     matrices = draw_matrices(row_posterior(confusion, WIDE), 200, np.random.default_rng(0))
-    verdicts = np.array([[60, 25, 10, 5, 0]])
-    plain = intervals(verdicts, np.ones(1), matrices, np.random.default_rng(1))
-    raised = intervals(verdicts, np.full(1, 3.0), matrices, np.random.default_rng(1))
+    verdicts, recall = np.array([[60, 25, 10, 5, 0]]), lowest_recall(confusion)
+    plain = intervals(verdicts, np.ones(1), matrices, recall, np.random.default_rng(1))
+    raised = intervals(verdicts, np.full(1, 3.0), matrices, recall, np.random.default_rng(1))
     for one, three in zip(plain, raised, strict=True):
         assert three == pytest.approx(3 * one, rel=1e-5)

@@ -1,0 +1,111 @@
+"""Held-out images with their true class and verdict, and tows simulated from them: what benchmarks of counts share."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bundle.errors import BadData
+
+KINDS = ("as trained", "Dirichlet 0.05", "Dirichlet 0.3", "Dirichlet 1", "few dominant", "flipped")
+SIZES = (200, 1_000, 5_000, 20_000)  # images expected in a tow
+
+
+@dataclass(frozen=True, eq=False)
+class Held:
+    """M images that trained no member."""
+
+    classes: int  # C
+    truth: NDArray[np.int64]  # (M,) class
+    verdict: NDArray[np.int64]  # (M,) class, or C for unclassified
+
+    def confusion(self) -> NDArray[np.int64]:
+        """(C, C+1) images: true class, verdict."""
+        counts = np.zeros((self.classes, self.classes + 1), np.int64)
+        np.add.at(counts, (self.truth, self.verdict), 1)
+        return counts
+
+    def halves(self, random: np.random.Generator) -> tuple[Held, Held]:
+        """Each image in one of two, by a fair coin."""
+        one = random.random(len(self.truth)) < 0.5
+        return self._only(one), self._only(~one)
+
+    def _only(self, chosen: NDArray[np.bool_]) -> Held:
+        return Held(self.classes, self.truth[chosen], self.verdict[chosen])
+
+
+@dataclass(frozen=True, eq=False)
+class SimulatedTow:
+    """`expected` (C,) is the tow's intensity, `present` (C,) the organisms that came, `verdicts` (C+1,) what was said."""
+
+    kind: str
+    size: int
+    expected: NDArray[np.float64]
+    present: NDArray[np.int64]
+    verdicts: NDArray[np.int64]
+
+
+def read_held(bundle: Path, images: Path, part: str, true_class: dict[str, int] | None = None) -> Held:
+    """The images of the split `part` (validation or test) with the verdicts recorded; those found in two class folders of
+    `images`, or in none, are left out. Raises BadData."""
+    record = json.loads((bundle / "validation.json").read_bytes())
+    split = json.loads((bundle / "training.json").read_bytes())["split"][part]
+    verdicts = record["verdicts"][part]
+    if verdicts is None:
+        raise BadData(f"{bundle}: it holds no verdicts of a {part} split; take another bundle")
+    classes = len(record["labels"])
+    known = true_class if true_class is not None else hashed(images, record["labels"])
+    pairs = [(known[name], verdict) for name, verdict in zip(split, verdicts, strict=True) if name in known]
+    if not pairs:
+        raise BadData(f"{images}: none of the {part} images is there; give the folder of PlanktonSet with --images")
+    truth, said = np.array(pairs, np.int64).T
+    return Held(classes, truth, np.where(said < 0, classes, said))
+
+
+def hashed(images: Path, labels: Sequence[str]) -> dict[str, int]:
+    """sha-256 of each image file in a class folder -> class; contents in two classes are left out."""
+    number = {label: index for index, label in enumerate(labels)}
+    found: defaultdict[str, set[int]] = defaultdict(set)
+    for file in images.glob("*/*.jpg"):
+        if file.parent.name in number:
+            found[hashlib.sha256(file.read_bytes()).hexdigest()].add(number[file.parent.name])
+    return {name: classes.pop() for name, classes in found.items() if len(classes) == 1}
+
+
+def tows(held: Held, each: int, random: np.random.Generator, sizes: Sequence[int] = SIZES) -> Iterator[SimulatedTow]:
+    """`each` tows of every kind and size, their images drawn with replacement from those of `held`, Poisson in number."""
+    counts = held.confusion()
+    images = counts.sum(axis=1)
+    present = images > 0
+    rows = np.where(present[:, None], counts / np.maximum(images, 1)[:, None], 1 / counts.shape[1])
+    for kind in KINDS:
+        for size in sizes:
+            for _ in range(each):
+                expected = size * prevalence(kind, images, random)
+                organisms = random.poisson(expected)
+                yield SimulatedTow(kind, size, expected, organisms, random.multinomial(organisms, rows).sum(axis=0))
+
+
+def prevalence(kind: str, images: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.float64]:
+    """(C,) shares; classes without an image have none. `images` (C,): how many there are of each class."""
+    here = np.flatnonzero(images)
+    shares = np.zeros(len(images))
+    if kind == "as trained":
+        shares[:] = images
+    elif kind == "flipped":  # the rarest class has the share of the commonest, and so on
+        ranked = here[np.argsort(images[here], kind="stable")]
+        shares[ranked] = images[ranked[::-1]]
+    elif kind == "few dominant":  # four classes have nine tenths
+        shares[here] = 0.1 * random.dirichlet(np.full(len(here), 0.3))
+        few = random.choice(here, min(4, len(here)), replace=False)
+        shares[few] += 0.9 * random.dirichlet(np.full(len(few), 2.0))
+    else:
+        shares[here] = random.dirichlet(np.full(len(here), float(kind.split()[1])))
+    return shares / shares.sum()
