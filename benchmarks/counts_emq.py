@@ -23,7 +23,7 @@ from benchmarks.scored import mean_scores
 from benchmarks.table import show
 from bundle.command import refusals
 from bundle.errors import BadData
-from edge.quantify import emq
+from edge.estimates.quantify import emq
 from edge.shipped import DEFAULT, shipped_bundle
 
 SIZES = (200, 1_000, 5_000)

@@ -34,9 +34,9 @@ from benchmarks.heldout import KINDS, SIZES, Held, SimulatedTow, read_held, tows
 from benchmarks.table import show
 from bundle.command import refusals
 from bundle.errors import BadData
-from edge.correction import POINT, corrected, draw_matrices, row_posterior
-from edge.estimates import REPLICATES
-from edge.intervals import WIDE, intervals, lowest_recall
+from edge.estimates.correction import POINT, corrected, draw_matrices, row_posterior
+from edge.estimates.estimate import REPLICATES
+from edge.estimates.intervals import WIDE, intervals, lowest_recall
 from edge.shipped import DEFAULT, shipped_bundle
 
 Counts = NDArray[np.float64]  # (T, C) for T tows

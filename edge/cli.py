@@ -206,7 +206,7 @@ def report(
     from edge.report import FORMATS, report_table
     from edge.reported import read_reported
     from edge.screen import show
-    from edge.survey import read_survey
+    from edge.survey.surveyfile import read_survey
 
     by_tow = width == "tow"
     width_ns = HOUR_NS if by_tow else parse_width(width)

@@ -5,7 +5,7 @@ csv     one row per bin and label: bin_start,bin_end,label,count,bundles,dropped
         `dropped` images of the bin were left out under overload; `raised_count` is the count times images offered /
         images classified, `raised_sd` its standard deviation from that draw (edge/raising.py); `raw_low` and `raw_high`
         are the 95 % interval of the raised count, from counting and that draw. `corrected` has the classifier's known
-        errors taken out, with its 95 % interval (edge/estimates.py); `per_m3` is individuals per cubic metre of the
+        errors taken out, with its 95 % interval (edge/estimates/estimate.py); `per_m3` is individuals per cubic metre of the
         corrected count, or else of the raised one, where --survey tells of the volume; `tow` the deployments in the bin.
         A cell is empty where it is not known.
         Lines that begin with # stand at the head and hold the accounting, the stretch of time if one was asked for, the
@@ -45,10 +45,10 @@ from bundle.labels import UNCLASSIFIED
 from bundle.whole import json_bytes
 from edge.bins import SECOND_NS, utc_text, width_text
 from edge.counts import Bin, Counts
-from edge.estimates import Estimate
+from edge.estimates.estimate import Estimate
 from edge.reported import Reported
 from edge.screen import table, to_text
-from edge.volume import Concentration, Sampled
+from edge.survey.volume import Concentration, Sampled
 
 COLUMNS = (
     *("bin_start", "bin_end", "label", "count", "bundles", "dropped", "raised_count", "raised_sd"),

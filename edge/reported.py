@@ -9,13 +9,13 @@ from pathlib import Path
 
 from bundle.errors import BadConfig
 from bundle.taxa import Taxon, read_taxa
-from edge.conditions import Conditions
 from edge.counts import Bin, Counts, LedgerBundle, add_up, one_moment, read_counts
-from edge.estimates import Estimate, Estimates, estimate
-from edge.survey import Survey
-from edge.tows import Tow
-from edge.validated import bundle_of, read_validated
-from edge.volume import Concentration, Sampled, concentration
+from edge.estimates.estimate import Estimate, Estimates, estimate
+from edge.estimates.validated import bundle_of, read_validated
+from edge.survey.conditions import Conditions
+from edge.survey.surveyfile import Survey
+from edge.survey.tows import Tow
+from edge.survey.volume import Concentration, Sampled, concentration
 
 NO_BUNDLE = "There is no corrected count: the bundle {0} that counted is not at hand; give its folder with --bundle."
 

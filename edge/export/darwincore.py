@@ -27,7 +27,7 @@ from edge.export.outfile import Exported, check_out, whole_file
 from edge.export.provenance import Provenance
 from edge.export.source import Source
 from edge.export.stretches import Stretch, Stretches, read_bins, read_tows
-from edge.volume import concentration
+from edge.survey.volume import concentration
 
 _P01, _P06 = "http://vocab.nerc.ac.uk/collection/P01/current/", "http://vocab.nerc.ac.uk/collection/P06/current/"
 _VOLUME = ("Volume sampled of the water body", f"{_P01}VOLWBSMP/")

@@ -19,7 +19,7 @@ from edge.export.outfile import Exported, check_out, whole_file
 from edge.export.provenance import Provenance
 from edge.export.source import Source
 from edge.export.stretches import Stretch, Stretches, read_bins
-from edge.quantities import UNITS
+from edge.survey.quantities import UNITS
 
 _STANDARD = {  # CF's standard names of what the logs measure
     "latitude": "latitude",

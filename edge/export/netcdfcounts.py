@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.estimates import Estimate
+from edge.estimates.estimate import Estimate
 from edge.export.source import Source
 from edge.export.stretches import Stretch, Stretches
-from edge.volume import concentration
+from edge.survey.volume import concentration
 
 PLACES = ("latitude", "longitude", "depth")  # of the conditions: the coordinates
 _DROPPED, _NO_CORRECTED, _NO_VOLUME, _NO_POSITION = 1, 2, 4, 8  # bits of the variable `flags`

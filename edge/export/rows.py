@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from bundle.vote import NO_LABEL
-from edge.conditions import Conditions
 from edge.counts import LedgerBundle
-from edge.tows import Tow
+from edge.survey.conditions import Conditions
+from edge.survey.tows import Tow
 
 _CHUNK = 2048  # rows; the conditions are asked for so many instants at a time
 

@@ -11,14 +11,14 @@ from pathlib import Path
 
 from bundle.errors import BadConfig
 from bundle.taxa import Taxon, read_taxa
-from edge.conditions import Conditions
 from edge.counts import Accounting, LedgerBundle
+from edge.estimates.validated import bundle_of
 from edge.export.provenance import Provenance
 from edge.export.rows import ImageRow, read_rows
 from edge.ledgerfile import open_ledger_readonly
-from edge.survey import Survey, read_survey
-from edge.tows import Tow
-from edge.validated import bundle_of
+from edge.survey.conditions import Conditions
+from edge.survey.surveyfile import Survey, read_survey
+from edge.survey.tows import Tow
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bundle.errors import BadBundle
-from edge.conditions import Conditions
 from edge.counts import Accounting, Counts, LedgerBundle, add_up, read_counts
-from edge.estimates import Estimate, Estimates, estimate
+from edge.estimates.estimate import Estimate, Estimates, estimate
+from edge.estimates.validated import Validated, read_validated
 from edge.export.source import Source
-from edge.validated import Validated, read_validated
-from edge.volume import Sampled, sampled
+from edge.survey.conditions import Conditions
+from edge.survey.volume import Sampled, sampled
 
 _LOOKS = 121  # instants of a stretch at which the conditions are asked for: twice a minute in an hour
 

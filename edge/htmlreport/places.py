@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.bins import SECOND_NS
-from edge.conditions import Conditions
 from edge.counts import Counts
 from edge.htmlreport.facts import chunks
 from edge.htmlreport.profile import Band
 from edge.htmlreport.scale import ticks
 from edge.htmlreport.trackmap import Stop
-from edge.volume import Sampled
+from edge.survey.conditions import Conditions
+from edge.survey.volume import Sampled
 
 STRETCHES_MOST = 30_000
 _WIDTHS_SECONDS = (1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800, 3600, 21600, 86400)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bundle.labels import UNCLASSIFIED
 from edge.counts import Bin
-from edge.estimates import Estimate
+from edge.estimates.estimate import Estimate
 from edge.htmlreport.collage import Collage
 from edge.htmlreport.facts import Facts
 from edge.htmlreport.places import Places

@@ -11,8 +11,8 @@ import numpy as np
 from edge.counts import Counts
 from edge.htmlreport.facts import chunks
 from edge.reported import clipped
-from edge.tows import Tow
-from edge.volume import Sampled
+from edge.survey.tows import Tow
+from edge.survey.volume import Sampled
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from edge.htmlreport.places import Places, read_places
 from edge.htmlreport.source import Origin, Source
 from edge.htmlreport.towed import Towed, count_tows
 from edge.reported import Reported, read_reported, span_ns
-from edge.survey import Survey
+from edge.survey.surveyfile import Survey
 
 SAMPLES = 4  # images of a label in each way
 SPARE = 4  # so many times more are chosen: retention may have deleted some

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from bundle.errors import BadConfig
-from edge.conditions import Conditions, read_conditions
-from edge.quantities import quantity
+from edge.survey.conditions import Conditions, read_conditions
+from edge.survey.quantities import quantity
 from tests.edge.filled import at
 
 NAN = float("nan")

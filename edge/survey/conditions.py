@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from bundle.errors import BadConfig
 from edge.bins import SECOND_NS
 from edge.columns import LINE_BYTES, PREAMBLE_LINES
-from edge.logtable import LogTable, Series, read_table
 from edge.nmea import SENTENCE
-from edge.quantities import UNITS
+from edge.survey.logtable import LogTable, Series, read_table
+from edge.survey.quantities import UNITS
 from edge.track import KM_PER_NAUTICAL_MILE, BadTrack, Floats, Instants, Track
 from edge.trackfile import read_track
 

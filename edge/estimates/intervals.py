@@ -21,7 +21,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.correction import Draws, Floats, RowPrior, row_posterior, sets_at_once, unfold
+from edge.estimates.correction import Draws, Floats, RowPrior, row_posterior, sets_at_once, unfold
 
 WIDE = RowPrior(weight=0.05, images=0.15, by_support=True)
 LOW, HIGH = 0.10, 0.975  # percentiles of the replicates, calibrated to a coverage of 95 %

@@ -11,15 +11,15 @@ import numpy as np
 
 from bundle.errors import BadConfig
 from edge.bins import SECOND_NS
-from edge.captures import COUNTED, DROPPED, captures
-from edge.conditions import Conditions
-from edge.ratio import widened
-from edge.sampledtime import SampledTime
 from edge.setting import about, check_ranges
+from edge.survey.captures import COUNTED, DROPPED, captures
+from edge.survey.conditions import Conditions
+from edge.survey.ratio import widened
+from edge.survey.sampledtime import SampledTime
 from edge.track import Floats, Instants
 
 if TYPE_CHECKING:
-    from edge.estimates import Estimate
+    from edge.estimates.estimate import Estimate
 
 MOST_UNKNOWN = 0.1  # of a stretch's time: with the speed of more unknown, so is the volume
 GAP_SECONDS = 60.0

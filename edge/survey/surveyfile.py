@@ -11,10 +11,10 @@ from pathlib import Path
 
 from bundle.errors import BadConfig
 from bundle.settings import read_settings
-from edge.conditions import Conditions, read_conditions
 from edge.setting import about, check_ranges
-from edge.tows import Tow, TowSettings, tows
-from edge.volume import Sampled, Volume, sampled
+from edge.survey.conditions import Conditions, read_conditions
+from edge.survey.tows import Tow, TowSettings, tows
+from edge.survey.volume import Sampled, Volume, sampled
 
 
 @dataclass(frozen=True)

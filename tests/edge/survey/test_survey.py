@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from bundle.errors import BadConfig
-from edge.ratio import widened
-from edge.survey import Survey, read_survey
-from edge.tows import Tow, TowSettings
-from edge.volume import Sampled, Volume
+from edge.survey.ratio import widened
+from edge.survey.surveyfile import Survey, read_survey
+from edge.survey.tows import Tow, TowSettings
+from edge.survey.volume import Sampled, Volume
 from tests.edge.filled import TEN, at, fill
 
-DOCUMENT = Path(__file__).parents[2] / "docs" / "survey.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "survey.md"
 
 WHOLE = """
 [volume]

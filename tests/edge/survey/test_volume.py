@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from bundle.errors import BadConfig
-from edge.conditions import read_conditions
-from edge.estimates import Estimate
-from edge.ratio import widened
-from edge.sampledtime import SampledTime
-from edge.volume import Concentration, Sampled, Volume, concentration, sampled
+from edge.estimates.estimate import Estimate
+from edge.survey.conditions import read_conditions
+from edge.survey.ratio import widened
+from edge.survey.sampledtime import SampledTime
+from edge.survey.volume import Concentration, Sampled, Volume, concentration, sampled
 from tests.edge.filled import SECOND, TEN, at, fill
 
 DAY = 86400 * SECOND

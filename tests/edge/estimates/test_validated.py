@@ -9,10 +9,9 @@ import pytest
 
 from bundle.errors import BadBundle, BadConfig
 from bundle.whole import sha256_hex
+from edge.estimates.validated import Validated, bundle_of, read_validated
 from edge.shipped import DEFAULT, shipped_bundle
-from edge.validated import Validated, bundle_of, read_validated
-
-from .images import TINY_BUNDLE
+from tests.edge.images import TINY_BUNDLE
 
 
 @pytest.fixture

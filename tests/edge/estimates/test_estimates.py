@@ -9,13 +9,12 @@ import pytest
 from bundle.errors import BadConfig
 from bundle.folder import open_bundle
 from edge.counts import Accounting, Counts, LedgerBundle, add_up, count_verdicts, read_counts
-from edge.estimates import Estimates, estimate
+from edge.estimates.estimate import Estimates, estimate
+from edge.estimates.poisson import garwood
+from edge.estimates.validated import Validated
 from edge.ledgerfile import open_ledger_readonly
-from edge.poisson import garwood
-from edge.validated import Validated
-
-from .filled import fill, other_bundle
-from .images import TINY_BUNDLE
+from tests.edge.filled import fill, other_bundle
+from tests.edge.images import TINY_BUNDLE
 
 HOUR = 3600 * 10**9
 LABELS = ("copepod", "jelly", "krill")

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from bundle.errors import BadConfig
-from edge.tows import Tow, TowSettings, tows
+from edge.survey.tows import Tow, TowSettings, tows
 from tests.edge.filled import at, fill
 from tests.edge.stocked import DAY, HOUR, NOW, Stock
 

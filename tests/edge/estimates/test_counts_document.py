@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge.correction import trust, unfold
 from edge.counts import Accounting, Counts, LedgerBundle, add_up, count_verdicts
-from edge.estimates import estimate
-from edge.validated import Validated
+from edge.estimates.correction import trust, unfold
+from edge.estimates.estimate import estimate
+from edge.estimates.validated import Validated
 
 LABELS = ("copepod", "jelly", "krill")
 CONFUSION = np.array([[192, 4, 0, 4], [16, 80, 2, 2], [2, 6, 40, 2]])
@@ -17,7 +17,7 @@ VERDICTS = np.array([532, 1236, 190, 42])
 
 @pytest.fixture(scope="module")
 def page():
-    return (Path(__file__).parents[2] / "docs" / "counts.md").read_text(encoding="utf-8")
+    return (Path(__file__).parents[3] / "docs" / "counts.md").read_text(encoding="utf-8")
 
 
 def line(*cells):

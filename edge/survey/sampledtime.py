@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge.bins import SECOND_NS
-from edge.captures import ASIDE
+from edge.survey.captures import ASIDE
 from edge.track import Floats, Instants
 
 

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.labels import UNCLASSIFIED
-from edge.correction import POINT, Floats, corrected, draw_matrices, row_posterior, sets_at_once
 from edge.counts import Counts, LedgerBundle
-from edge.intervals import WIDE, intervals, lowest_recall
-from edge.poisson import weighted
+from edge.estimates.correction import POINT, Floats, corrected, draw_matrices, row_posterior, sets_at_once
+from edge.estimates.intervals import WIDE, intervals, lowest_recall
+from edge.estimates.poisson import weighted
+from edge.estimates.validated import Validated
 from edge.raising import Raising
-from edge.validated import Validated
 
 REPLICATES = 400  # of the totals
 BIN_DRAWS = 4_000_000  # numbers drawn for all bins together: replicates x bins x labels

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.poisson import gamma_quantile, garwood, weighted
+from edge.estimates.poisson import gamma_quantile, garwood, weighted
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edge.correction import POINT, corrected, draw_matrices, row_pattern, row_posterior, trust, unfold
-from edge.intervals import WIDE, intervals, lowest_recall
+from edge.estimates.correction import POINT, corrected, draw_matrices, row_pattern, row_posterior, trust, unfold
+from edge.estimates.intervals import WIDE, intervals, lowest_recall
 
 C = 4
 CONFUSIONS = arrays(np.int64, (C, C + 1), elements=st.integers(0, 60))

@@ -1,7 +1,7 @@
 """Shares of classes in a set of images from the images' own scores, where they are kept.
 
 The ledger keeps one score of each verdict, not the members' scores, so that reports cannot use this today; they correct
-by the confusion counts (edge/correction.py). It serves benchmarks, and hosts that store score vectors.
+by the confusion counts (edge/estimates/correction.py). It serves benchmarks, and hosts that store score vectors.
 """
 
 from __future__ import annotations

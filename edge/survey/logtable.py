@@ -28,7 +28,7 @@ from edge.columns import (
     time_columns,
 )
 from edge.nmea import EARLIEST_NS, LATEST_NS
-from edge.quantities import is_known, quantity
+from edge.survey.quantities import is_known, quantity
 from edge.track import Floats, Instants
 
 _NONE_GIVEN = -9.99e-29  # how Sea-Bird's programs mark a bad value

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.quantify import emq
+from edge.estimates.quantify import emq
 
 
 def simulated(shares, images, seed=0):
