@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from bundle.ensemble import Ensemble, MemberModel
 from bundle.errors import BadBundle
 from bundle.labels import UNCLASSIFIED, parse_labels
-from bundle.manifest import MANIFEST, Manifest, Member, format_manifest, parse_manifest
+from bundle.manifest import MANIFEST, Manifest, Member, format_manifest
 from bundle.preprocess import Pixels, Prepared, decode, prepare_grey
 from bundle.vote import NO_LABEL, RULES, Votes, hard_vote_in_turn
-from bundle.whole import sha256_hex, whole_folder
+from bundle.vouched import read_manifest, read_vouched
+from bundle.whole import whole_folder
 
 
 @dataclass(frozen=True)
@@ -110,19 +111,14 @@ def open_bundle(path: Path) -> Bundle:
         raise BadBundle(f"{path}: cannot be looked at ({error.strerror}); check the path and its permissions") from None
     if not found:
         raise BadBundle(f"{path}: not a folder; give the path of a bundle (a folder with {MANIFEST})")
-    data = _read(path / MANIFEST)
-    manifest = parse_manifest(data, str(path / MANIFEST))
-    contents: dict[str, bytes] = {}
-    for entry in manifest.hashed_files():
-        content = contents[entry.file] = _read(path / entry.file)
-        if sha256_hex(content) != entry.sha256:
-            raise BadBundle(f"{path / entry.file}: damaged, its sha-256 is not the manifest's; copy the bundle anew")
+    manifest, digest = read_manifest(path)
+    contents = {entry.file: read_vouched(path, entry) for entry in manifest.hashed_files()}
     labels = parse_labels(contents[manifest.labels.file], str(path / manifest.labels.file))
     if len(labels) != manifest.labels.count:
         raise BadBundle(
             f"{path / manifest.labels.file}: {len(labels)} labels, the manifest says {manifest.labels.count}"
         )
-    bundle = Bundle(path, sha256_hex(data), manifest, labels, contents)
+    bundle = Bundle(path, digest, manifest, labels, contents)
     for member in bundle.load().members:  # a member that does not fit or run is found now, not at sea
         member.rehearse()
     return bundle
@@ -150,12 +146,3 @@ def write_bundle(path: Path, manifest: Manifest, contents: Mapping[str, bytes]) 
     except BadBundle as error:
         raise BadBundle(str(error).replace(str(partial), str(path))) from None  # the name the caller knows
     return open_bundle(path)
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except FileNotFoundError:
-        raise BadBundle(f"{file}: missing; copy the bundle anew") from None
-    except OSError as error:
-        raise BadBundle(f"{file}: cannot be read ({error.strerror}); check its permissions") from None

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from bundle.errors import BadBundle
 from bundle.labels import parse_labels
-from bundle.manifest import MANIFEST, parse_manifest
-from bundle.whole import sha256_hex
+from bundle.manifest import HashedFile
+from bundle.vouched import read_manifest, read_vouched
 
 TAXA = "taxa.csv"
 COLUMNS = ("label", "display_name", "group", "aphia_id", "ecotaxa", "living")
@@ -66,18 +66,15 @@ def read_taxa(bundle: Path) -> dict[str, Taxon]:
 
     Raises BadBundle.
     """
-    manifest = parse_manifest(_read(bundle / MANIFEST), str(bundle / MANIFEST))
+    manifest, _ = read_manifest(bundle)
     entry = next((record for record in manifest.records if record.file == TAXA), None)
     if entry is None:
         return {}
-    contents = []
-    for file, sha256 in ((manifest.labels.file, manifest.labels.sha256), (entry.file, entry.sha256)):
-        content = _read(bundle / file)
-        if sha256_hex(content) != sha256:
-            raise BadBundle(f"{bundle / file}: damaged, its sha-256 is not the manifest's; copy the bundle anew")
-        contents.append(content)
-    labels = parse_labels(contents[0], str(bundle / manifest.labels.file))
-    return parse_taxa(contents[1], labels, str(bundle / TAXA))
+    labels_file = manifest.labels.file
+    labels = parse_labels(
+        read_vouched(bundle, HashedFile(labels_file, manifest.labels.sha256)), str(bundle / labels_file)
+    )
+    return parse_taxa(read_vouched(bundle, entry), labels, str(bundle / TAXA))
 
 
 def _taxon(row: Sequence[str]) -> Taxon:
@@ -107,12 +104,3 @@ def _require_one_group(taxa: dict[str, Taxon], name: str) -> None:
                 f"{name}: AphiaID {taxon.aphia_id} stands in two groups, '{other.group}' ('{other.label}') and "
                 f"'{taxon.group}' ('{taxon.label}'); give both rows one group"
             )
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except FileNotFoundError:
-        raise BadBundle(f"{file}: missing; copy the bundle anew") from None
-    except OSError as error:
-        raise BadBundle(f"{file}: cannot be read ({error.strerror}); check its permissions") from None

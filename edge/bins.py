@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from bundle.errors import BadConfig
+from edge.files import FARTHEST_NS
 
 SECOND_NS = 1_000_000_000
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -35,6 +36,20 @@ def parse_instant(text: str) -> int:
         ) from None
     instant = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant
     return (instant - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def parse_stretch(since: str | None, until: str | None) -> tuple[int | None, int | None]:
+    """UTC ns of the bounds --from and --to; one beyond all capture times is the nearest that SQLite holds.
+
+    Raises BadConfig, also where the first is not before the second.
+    """
+    from_ns, to_ns = (
+        None if text is None else min(max(parse_instant(text), -FARTHEST_NS - 1), FARTHEST_NS + 1)
+        for text in (since, until)
+    )
+    if from_ns is not None and to_ns is not None and from_ns >= to_ns:
+        raise BadConfig(f"--from {since} is not before --to {until}; give a later --to")
+    return from_ns, to_ns
 
 
 def width_text(width_ns: int) -> str:

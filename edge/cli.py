@@ -200,7 +200,7 @@ def report(
     """
     import time
 
-    from edge.bins import parse_width
+    from edge.bins import parse_stretch, parse_width
     from edge.counts import HOUR_NS
     from edge.ledgerfile import open_ledger_readonly
     from edge.report import FORMATS, report_table
@@ -210,9 +210,7 @@ def report(
 
     by_tow = width == "tow"
     width_ns = HOUR_NS if by_tow else parse_width(width)
-    from_ns, to_ns = _instant(since), _instant(until)
-    if from_ns is not None and to_ns is not None and from_ns >= to_ns:
-        raise BadConfig(f"--from {since} is not before --to {until}; give a later --to")
+    from_ns, to_ns = parse_stretch(since, until)
     if images is not None and form != "html":
         raise BadConfig("--images is for --format html; leave it out")
     surveyed = None if survey is None else read_survey(survey)
@@ -270,10 +268,11 @@ def catch_up(
     import time
     from contextlib import closing
 
+    from edge.bins import parse_stretch
     from edge.catchup import Request, ask
     from edge.ledgerfile import open_ledger_readonly
 
-    request = Request(_instant(since), _instant(until))
+    request = Request(*parse_stretch(since, until))
     with closing(open_ledger_readonly(ledger)) as connection:
         (count,) = connection.execute(
             "SELECT COUNT(*) FROM sighting WHERE dropped IS NOT NULL"
@@ -421,16 +420,6 @@ def classify(
         show(judged_table(bundle, judged, scores))
     if not any(each.label for each in judged):
         raise typer.Exit(1)
-
-
-def _instant(text: str | None) -> int | None:
-    """UTC ns of a bound of time; one beyond all capture times as the nearest that SQLite holds. Raises BadConfig."""
-    from edge.bins import parse_instant
-    from edge.files import FARTHEST_NS
-
-    if text is None:
-        return None
-    return min(max(parse_instant(text), -FARTHEST_NS - 1), FARTHEST_NS + 1)
 
 
 def put(text: str, out: Path | None) -> None:

@@ -73,14 +73,12 @@ def export(
     Images that quality control set aside are left out, as they are of the counts.
     It may run while the daemon does.
     """
-    from edge.bins import parse_width
+    from edge.bins import parse_stretch, parse_width
     from edge.export.description import Description
     from edge.export.outfile import Exported
     from edge.export.source import Wanted, open_source
 
-    from_ns, to_ns = _instant(since), _instant(until)
-    if from_ns is not None and to_ns is not None and from_ns >= to_ns:
-        raise BadConfig(f"--from {since} is not before --to {until}; give a later --to")
+    from_ns, to_ns = parse_stretch(since, until)
     width_ns = parse_width(width)
     described = Description(title or ledger.stem, tuple(creator or ()), licence, _fields(field or ()))
     wanted = Wanted(ledger, bundle, classifier, survey, from_ns, to_ns)
@@ -113,16 +111,6 @@ def export(
     for note in (*exported.notes, *notes):
         print(f"  {note}")
     print(f"  in the whole ledger: {accounts}")
-
-
-def _instant(text: str | None) -> int | None:
-    """UTC ns of a bound of time; one beyond all capture times as the nearest that SQLite holds. Raises BadConfig."""
-    from edge.bins import parse_instant
-    from edge.files import FARTHEST_NS
-
-    if text is None:
-        return None
-    return min(max(parse_instant(text), -FARTHEST_NS - 1), FARTHEST_NS + 1)
 
 
 def _fields(given: list[str] | tuple[()]) -> dict[str, str]:

@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.errors import BadBundle, BadConfig
-from bundle.manifest import MANIFEST, HashedFile, parse_manifest
-from bundle.whole import sha256_hex
+from bundle.vouched import read_manifest, read_vouched
 from edge.shipped import DEFAULT, DEMO, shipped_bundle
 
 VALIDATION = "validation.json"
@@ -41,10 +40,9 @@ def read_validated(bundle: Path) -> Validated | None:
 
     Verifies the hash of that file alone, and loads no model. Raises BadBundle.
     """
-    manifest_file = bundle / MANIFEST
-    manifest = parse_manifest(_read(manifest_file), str(manifest_file))
+    manifest, _ = read_manifest(bundle)
     record = next((each for each in manifest.records if Path(each.file).name == VALIDATION), None)
-    return None if record is None else _parse(bundle / record.file, record)
+    return None if record is None else _parse(read_vouched(bundle, record), bundle / record.file)
 
 
 def bundle_of(digest: str, given: Path | None) -> Path | None:
@@ -53,7 +51,7 @@ def bundle_of(digest: str, given: Path | None) -> Path | None:
     Raises BadConfig where `given` is another bundle, and BadBundle where it is none.
     """
     if given is not None:
-        found = sha256_hex(_read(given / MANIFEST))
+        _, found = read_manifest(given)
         if found != digest:
             raise BadConfig(
                 f"{given}: the bundle there is {found[:12]}, the verdicts are of {digest[:12]}; "
@@ -65,15 +63,12 @@ def bundle_of(digest: str, given: Path | None) -> Path | None:
             path = shipped_bundle(name)
         except BadConfig:
             continue
-        if sha256_hex(_read(path / MANIFEST)) == digest:
+        if read_manifest(path)[1] == digest:
             return path
     return None
 
 
-def _parse(file: Path, record: HashedFile) -> Validated | None:
-    data = _read(file)
-    if sha256_hex(data) != record.sha256:
-        raise BadBundle(f"{file}: damaged, its sha-256 is not the manifest's; copy the bundle anew")
+def _parse(data: bytes, file: Path) -> Validated | None:
     try:
         found: Any = json.loads(data)
         if isinstance(found, dict) and "confusion" not in found:  # a bundle made elsewhere may keep other records
@@ -87,12 +82,3 @@ def _parse(file: Path, record: HashedFile) -> Validated | None:
         raise BadBundle(f"{file}: {fault}") from None
     except (ValueError, KeyError, TypeError, OverflowError):
         raise BadBundle(f"{file}: no labels and whole-numbered confusion counts in it; make the bundle anew") from None
-
-
-def _read(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except FileNotFoundError:
-        raise BadBundle(f"{file}: missing; give the folder of a bundle, or copy it anew") from None
-    except OSError as error:
-        raise BadBundle(f"{file}: cannot be read ({error.strerror}); check its permissions") from None
