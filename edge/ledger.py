@@ -257,7 +257,8 @@ class Ledger:
         if known is not None:
             if self._count_sightings:
                 return self._another(outcome, int(known[0]), int(known[1]) + 1, now_ns)
-            return int(known[0]), False
+            # Of several copies, from a time when each sighting counted, the sighting keeps its own: none is left without one.
+            return (self._of_sighting(outcome.found, outcome.sha256) if known[1] else None) or int(known[0]), False
         if isinstance(outcome, Again):
             return None, False
         found, capture = outcome.found, outcome.capture
@@ -293,6 +294,15 @@ class Ledger:
             (image_id, bundle_id, outcome.label, outcome.votes, outcome.score, now_ns, outcome.asked),
         )
         return image_id, True
+
+    def _of_sighting(self, found: Found, sha256: bytes) -> int | None:
+        """The number of the image that this very sighting was decided to be, if of this content."""
+        row = self.connection.execute(
+            "SELECT image.id FROM sighting JOIN image ON image.id = image_id"
+            " WHERE path = ? AND size = ? AND mtime_ns = ? AND sha256 = ?",
+            (stored(found.path), found.size, found.mtime_ns, sha256),
+        ).fetchone()
+        return None if row is None else int(row[0])
 
     def _another(
         self, outcome: Counted | Rejected | Again, image_id: int, copy: int, now_ns: int

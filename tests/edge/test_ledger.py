@@ -356,6 +356,16 @@ def test_a_restart_counts_no_sighting_twice(tally, rows, tmp_path):
     assert accounting(rows) == (4, 2, 2, 0, 0)
 
 
+def test_a_sighting_told_of_again_keeps_its_own_copy_when_sightings_no_longer_count(tally, rows, tmp_path):
+    batch = [counted(file("a.png"), "A"), again(file("b.png"), "A")]
+    tally.record(batch, 1, NOW)
+    tally.close()
+    with open_ledger(tmp_path / "ledger.sqlite") as after:
+        assert after.record([*batch, again(file("c.png"), "A")], 1, NOW) == []
+    assert rows("SELECT path, image_id FROM sighting") == [("a.png", 1), ("b.png", 2), ("c.png", 2)]
+    assert accounting(rows) == (2, 2, 0, 0, 1), "no copy is left without a file"
+
+
 def test_a_rejected_copy_is_a_reject_of_its_own_where_each_sighting_counts(tally, rows):
     batch = [
         rejected(file("a.png"), "text", "not an image", "not a JPEG"),
