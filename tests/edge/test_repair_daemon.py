@@ -162,7 +162,7 @@ def test_catch_up_with_nothing_left_out_says_so(ship):
         "'yesterday' is not a time; examples: 2026-11-23, 2026-11-23T12:30, 2026-11-23T12:30:05Z"
     )
     assert refused("catch-up", "--ledger", ship.ledger, "--from", "2026-11-24", "--to", "2026-11-23").endswith(
-        "--from must be before --to"
+        "--from 2026-11-24 is not before --to 2026-11-23; give a later --to"
     )
 
 
