@@ -161,21 +161,12 @@ def read_counts(
     A daemon that writes meanwhile neither waits nor disturbs.
     """
     with one_moment(connection):
-        accounting = Accounting(
-            *connection.execute(
-                "SELECT seen, counted, rejected, waiting, dropped, duplicates FROM accounting"
-            ).fetchone()
-        )
+        accounting = read_accounting(connection)
         rejects = dict(connection.execute(_REJECTS).fetchall())
-        bundles = [
-            LedgerBundle(id_, name, digest, tuple(json.loads(labels)))
-            for id_, name, digest, labels in connection.execute(
-                "SELECT id, name, digest, labels FROM bundle ORDER BY id"
-            )
-        ]
+        bundles = read_bundles(connection)
         verdicts = _verdicts(connection, width_ns, from_ns, to_ns)
         if bundle is not None:
-            only = _chosen(bundles, bundle)
+            only = chosen_bundle(bundles, bundle)
             bundles, verdicts = [only], (verdict for verdict in verdicts if verdict[1] == only.id)
         dropped = _between(connection, _DROPPED, "capture_ns", from_ns, to_ns) if width_ns else ()
         by_bundle, bins = count_verdicts(verdicts, bundles, width_ns, dropped)
@@ -183,7 +174,22 @@ def read_counts(
     return Counts(accounting, rejects, totals, by_bundle, bins, from_ns, to_ns)
 
 
-def _chosen(bundles: Sequence[LedgerBundle], beginning: str) -> LedgerBundle:
+def read_accounting(connection: sqlite3.Connection) -> Accounting:
+    """Where every image of the ledger went."""
+    row = connection.execute("SELECT seen, counted, rejected, waiting, dropped, duplicates FROM accounting").fetchone()
+    return Accounting(*row)
+
+
+def read_bundles(connection: sqlite3.Connection) -> list[LedgerBundle]:
+    """Every classifier that the ledger knows, in the order in which they came."""
+    return [
+        LedgerBundle(id_, name, digest, tuple(json.loads(labels)))
+        for id_, name, digest, labels in connection.execute("SELECT id, name, digest, labels FROM bundle ORDER BY id")
+    ]
+
+
+def chosen_bundle(bundles: Sequence[LedgerBundle], beginning: str) -> LedgerBundle:
+    """The one whose digest is, or begins with, `beginning`. Raises BadConfig where none or several do."""
     found = [each for each in bundles if beginning and each.digest.startswith(beginning.lower())]
     exact = [each for each in found if each.digest == beginning.lower()]
     if len(exact or found) == 1:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bundle.errors import BadConfig
+from bundle.labels import UNCLASSIFIED
 from bundle.taxa import Taxon, read_taxa
 from edge.counts import Bin, Counts, LedgerBundle, add_up, one_moment, read_counts
 from edge.estimates.estimate import Estimate, Estimates, estimate
@@ -54,6 +55,14 @@ class Reported:
         if not self.sampled_bins:
             return None
         return _concentration(self.estimates.bins[number].get(label), self.sampled_bins[number])
+
+    @property
+    def ranked(self) -> list[str]:
+        """Labels that were found, the most frequent first, without `unclassified`."""
+        totals = self.counts.totals
+        return sorted(
+            (label for label in totals if totals[label] and label != UNCLASSIFIED), key=lambda each: -totals[each]
+        )
 
     def name(self, label: str) -> str:
         """What people call the label; the label itself where no table says."""
@@ -114,7 +123,7 @@ def _tow_bins(
 ) -> tuple[Bin, ...]:
     """A bin for each tow in which something was classified or dropped, of what lies in the stretch asked for."""
     bins = []
-    for start, end in clipped([(tow.start_ns, tow.end_ns) for tow in tows], counts):
+    for start, end in clipped([(tow.start_ns, tow.end_ns) for tow in tows], counts.from_ns, counts.to_ns):
         if start >= end:
             continue
         its = read_counts(connection, None, start, end, bundle=classifier)
@@ -143,11 +152,11 @@ def span_ns(connection: sqlite3.Connection, from_ns: int | None, to_ns: int | No
     return (int(ends[0][0]), int(ends[1][0])) if ends[0] else None
 
 
-def clipped(stretches: Sequence[tuple[int, int]], counts: Counts) -> list[tuple[int, int]]:
-    """Those parts of [start, end) that lie in the stretch asked for."""
+def clipped(stretches: Sequence[tuple[int, int]], from_ns: int | None, to_ns: int | None) -> list[tuple[int, int]]:
+    """Those parts of [start, end) that lie in [from_ns, to_ns), UTC ns; None: no bound."""
     return [
-        (start if counts.from_ns is None else max(start, counts.from_ns),
-         end if counts.to_ns is None else min(end, counts.to_ns))
+        (start if from_ns is None else max(start, from_ns),
+         end if to_ns is None else min(end, to_ns))
         for start, end in stretches
     ]  # fmt: skip
 
@@ -157,7 +166,7 @@ def _surveyed(connection: sqlite3.Connection, bare: Reported, survey: Survey) ->
     conditions = survey.conditions()
     span = span_ns(connection, counts.from_ns, counts.to_ns)
     sampled = survey.sampled(connection, [(span[0], span[1] + 1)], conditions)[0] if span else None
-    stretches = clipped([(each.start_ns, each.end_ns) for each in counts.bins], counts)
+    stretches = clipped([(each.start_ns, each.end_ns) for each in counts.bins], counts.from_ns, counts.to_ns)
     return replace(
         bare,
         conditions=conditions,

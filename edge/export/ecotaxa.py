@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bundle.errors import BadConfig, BadImage
 from edge.bins import utc_text
+from edge.counts import one_moment
 from edge.export.imagebytes import as_web_image, read_image
 from edge.export.lognames import log_names
 from edge.export.outfile import Exported, check_out, partial_name, take_its_place
@@ -71,7 +72,7 @@ def export_ecotaxa(source: Source, out: Path, images: Path, max_megabytes: int =
     if max_megabytes < _LEAST_MEGABYTES:
         raise BadConfig(f"--max-megabytes {max_megabytes}: at least {_LEAST_MEGABYTES}")
     check_out(out)
-    with source.one_moment(), Shards(images) as shards, _Parts(out, source, max_megabytes * _MIB) as parts:
+    with one_moment(source.connection), Shards(images) as shards, _Parts(out, source, max_megabytes * _MIB) as parts:
         missing = unreadable = 0
         for row in source.rows():
             data = read_image(row, images, shards, source.connection)

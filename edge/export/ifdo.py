@@ -14,6 +14,7 @@ from typing import IO, Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from bundle.errors import BadConfig
+from edge.counts import one_moment
 from edge.export.description import Description
 from edge.export.library import library
 from edge.export.outfile import Exported, check_out, whole_file
@@ -49,7 +50,7 @@ def export_ifdo(source: Source, out: Path, described: Description) -> Exported:
     """Writes `out`. Raises BadConfig."""
     yaml = library("yaml", "ifdo as YAML") if out.suffix.lower() in (".yaml", ".yml") else None
     check_out(out)
-    with source.one_moment(), whole_file(out) as partial, partial.open("w", encoding="utf-8") as file:
+    with one_moment(source.connection), whole_file(out) as partial, partial.open("w", encoding="utf-8") as file:
         images = source.rows()
         first = next(images)
         header = _header(source, first, described)

@@ -8,6 +8,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from edge.counts import one_moment
 from edge.export.library import library
 from edge.export.lognames import log_names
 from edge.export.outfile import Exported, check_out, whole_file
@@ -22,7 +23,7 @@ def export_parquet(source: Source, out: Path) -> Exported:
     pa, pq = library("pyarrow", "parquet"), library("pyarrow.parquet", "parquet")
     check_out(out)
     rows = 0
-    with source.one_moment(), whole_file(out) as partial:
+    with one_moment(source.connection), whole_file(out) as partial:
         schema = _schema(pa, source)
         with pq.ParquetWriter(str(partial), schema, compression="zstd") as writer:
             images, logged = source.rows(), _logged(source)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from bundle.errors import BadConfig
 from bundle.taxa import Taxon, read_taxa
-from edge.counts import Accounting, LedgerBundle
+from edge.counts import Accounting, LedgerBundle, chosen_bundle, read_accounting, read_bundles
 from edge.estimates.validated import bundle_of
 from edge.export.provenance import Provenance
 from edge.export.rows import ImageRow, read_rows
@@ -62,22 +61,9 @@ class Source:
 
     def provenance(self, accounting: Accounting | None = None) -> Provenance:
         """With the accounting of now, unless it is given."""
-        if accounting is None:
-            row = self.connection.execute(
-                "SELECT seen, counted, rejected, waiting, dropped, duplicates FROM accounting"
-            ).fetchone()
-            accounting = Accounting(*row)
+        accounting = accounting or read_accounting(self.connection)
         wanted = self.wanted
         return Provenance(wanted.ledger.name, self.bundles, accounting, wanted.from_ns, wanted.to_ns, self.exported_ns)
-
-    @contextmanager
-    def one_moment(self) -> Iterator[None]:
-        """All reads inside see the same state, whatever the daemon writes meanwhile."""
-        self.connection.execute("BEGIN")
-        try:
-            yield
-        finally:
-            self.connection.execute("ROLLBACK")
 
 
 @contextmanager
@@ -109,23 +95,9 @@ _COUNTED = """
 
 
 def _at_work(connection: sqlite3.Connection, wanted: Wanted) -> tuple[LedgerBundle, ...]:
-    every = [
-        LedgerBundle(number, name, digest, tuple(json.loads(labels)))
-        for number, name, digest, labels in connection.execute(
-            "SELECT id, name, digest, labels FROM bundle ORDER BY id"
-        )
-    ]
+    every = read_bundles(connection)
     if wanted.classifier is not None:
-        chosen = [
-            bundle for bundle in every if wanted.classifier and bundle.digest.startswith(wanted.classifier.lower())
-        ]
-        if len(chosen) != 1:
-            names = ", ".join(map(str, every)) or "none"
-            found = "several classifiers" if chosen else "no classifier"
-            raise BadConfig(
-                f"{wanted.ledger}: {found} with a digest that begins with '{wanted.classifier}'; it knows: {names}"
-            )
-        every = chosen
+        every = [chosen_bundle(every, wanted.classifier)]
     bounds = (wanted.from_ns, wanted.to_ns)
     at_work = tuple(bundle for bundle in every if connection.execute(_COUNTED, (bundle.id, *bounds)).fetchone()[0])
     if not at_work:

@@ -13,6 +13,7 @@ from edge.counts import Accounting, Counts, LedgerBundle, add_up, read_counts
 from edge.estimates.estimate import Estimate, Estimates, estimate
 from edge.estimates.validated import Validated, read_validated
 from edge.export.source import Source
+from edge.reported import clipped
 from edge.survey.conditions import Conditions
 from edge.survey.volume import Sampled, sampled
 
@@ -55,7 +56,7 @@ class Stretches:
 def read_bins(source: Source, width_ns: int) -> Stretches:
     """One for each bin in which images were classified or dropped."""
     counts, estimates = _read(source, width_ns, source.wanted.from_ns, source.wanted.to_ns)
-    spans = [(_later(each.start_ns, source), _sooner(each.end_ns, source)) for each in counts.bins]
+    spans = _inside(source, [(each.start_ns, each.end_ns) for each in counts.bins])
     stretches = tuple(
         Stretch(
             None,
@@ -79,7 +80,7 @@ def read_tows(source: Source, width_ns: int) -> Stretches:
 
     width_ns: of the bins in which dropped images are made up for.
     """
-    spans = [(_later(tow.start_ns, source), _sooner(tow.end_ns, source)) for tow in source.tows]
+    spans = _inside(source, [(tow.start_ns, tow.end_ns) for tow in source.tows])
     inside = [(tow, span) for tow, span in zip(source.tows, spans, strict=True) if span[0] < span[1]]
     volumes = _sampled(source, [span for _, span in inside])
     stretches, shares, note = [], [], None
@@ -153,9 +154,5 @@ def _sampled(source: Source, spans: Sequence[tuple[int, int]]) -> tuple[Sampled,
     return source.survey.sampled(source.connection, spans, source.conditions)
 
 
-def _later(start_ns: int, source: Source) -> int:
-    return start_ns if source.wanted.from_ns is None else max(start_ns, source.wanted.from_ns)
-
-
-def _sooner(end_ns: int, source: Source) -> int:
-    return end_ns if source.wanted.to_ns is None else min(end_ns, source.wanted.to_ns)
+def _inside(source: Source, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    return clipped(spans, source.wanted.from_ns, source.wanted.to_ns)

@@ -46,10 +46,7 @@ class Source:
     @property
     def ranked(self) -> list[str]:
         """Labels that were found, the most frequent first, without `unclassified`."""
-        totals = self.reported.counts.totals
-        return sorted(
-            (label for label in totals if totals[label] and label != UNCLASSIFIED), key=lambda each: -totals[each]
-        )
+        return self.reported.ranked
 
     @property
     def absent(self) -> list[str]:

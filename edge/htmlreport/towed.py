@@ -47,7 +47,8 @@ def count_tows(
         np.add.at(tally, (at[inside], chunk.label[inside]), 1)
     named = tally[:, :-1]  # `unclassified` is the last
     stretches = [
-        (start, max(start, end)) for start, end in clipped([(tow.start_ns, tow.end_ns) for tow in tows], counts)
+        (start, max(start, end))
+        for start, end in clipped([(tow.start_ns, tow.end_ns) for tow in tows], counts.from_ns, counts.to_ns)
     ]
     return [
         Towed(tow, int(all_), labels[int(row.argmax())] if row.any() else "", sampled)

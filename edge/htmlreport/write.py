@@ -8,9 +8,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from edge.bins import width_text
-from edge.counts import Counts, one_moment
+from edge.counts import one_moment
 from edge.htmlreport.collage import Collage, make_collage
-from edge.htmlreport.facts import Facts, aside_by_rule, read_facts, report_labels
+from edge.htmlreport.facts import Facts, aside_by_rule, read_facts
 from edge.htmlreport.figures import WHERE
 from edge.htmlreport.page import page_html
 from edge.htmlreport.places import Places, read_places
@@ -80,7 +80,7 @@ def html_report(
             reported,
             facts,
             _places(connection, reported, facts, survey),
-            None if images is None else _collage(connection, counts, facts, images),
+            None if images is None else _collage(connection, reported, facts, images),
             aside_by_rule(connection),
             Origin(
                 ledger.name,
@@ -107,13 +107,6 @@ def versions() -> dict[str, str]:
     return {**found, "SQLite": sqlite3.sqlite_version, "Python": platform.python_version()}
 
 
-def frequent(counts: Counts, most: int | None = None) -> list[str]:
-    """Labels that were found, the most frequent first, `unclassified` not among them."""
-    names = report_labels(counts)[:-1]
-    found = sorted((label for label in names if counts.totals[label]), key=lambda label: -counts.totals[label])
-    return found[:most]
-
-
 def _places(connection: sqlite3.Connection, reported: Reported, facts: Facts, survey: Survey | None) -> Places | None:
     conditions = reported.conditions
     if survey is None or conditions is None or facts.first_ns is None or facts.last_ns is None:
@@ -122,7 +115,7 @@ def _places(connection: sqlite3.Connection, reported: Reported, facts: Facts, su
         connection,
         reported.counts,
         facts.labels,
-        frequent(reported.counts, WHERE),
+        reported.ranked[:WHERE],
         (facts.first_ns, facts.last_ns),
         conditions,
         lambda stretches: survey.sampled(connection, stretches, conditions),
@@ -139,8 +132,8 @@ def _tows(connection: sqlite3.Connection, reported: Reported, facts: Facts, surv
     )
 
 
-def _collage(connection: sqlite3.Connection, counts: Counts, facts: Facts, images: Path) -> Collage:
-    labels = [*frequent(counts), facts.labels[-1]]
+def _collage(connection: sqlite3.Connection, reported: Reported, facts: Facts, images: Path) -> Collage:
+    labels = [*reported.ranked, facts.labels[-1]]
     return make_collage(
-        connection, images, [label for label in labels if counts.totals.get(label)], facts.chosen, SAMPLES
+        connection, images, [label for label in labels if reported.counts.totals.get(label)], facts.chosen, SAMPLES
     )
