@@ -33,12 +33,14 @@ class InputSpec:
     fit: Literal["long_side"] = "long_side"  # the long side is scaled to S, the aspect ratio kept
     pad: Literal["white", "border"] = "white"  # what fills the rest: white, or the median of the image's own border
     polarity: Literal["dark_on_light", "light_on_dark"] = "dark_on_light"  # light_on_dark images are inverted first
+    # white: the greys are scaled so that the image's own background, the median of its border, is white, whatever the light.
+    background: Literal["as_is", "white"] = "as_is"
     max_image_pixels: int = MAX_IMAGE_PIXELS
 
     def __post_init__(self) -> None:
         if not 8 <= self.side <= 1024:
             raise BadBundle(f"input side must be from 8 to 1024 pixels, found {self.side}")
-        for name, known in (("fit", FITS), ("pad", PADS), ("polarity", POLARITIES)):
+        for name, known in (("fit", FITS), ("pad", PADS), ("polarity", POLARITIES), ("background", BACKGROUNDS)):
             if getattr(self, name) not in known:
                 raise BadBundle(f"input {name} must be one of {', '.join(known)}, found {getattr(self, name)!r}")
         if self.max_image_pixels < 1:
@@ -48,6 +50,7 @@ class InputSpec:
 FITS = ("long_side",)
 PADS = ("white", "border")
 POLARITIES = ("dark_on_light", "light_on_dark")
+BACKGROUNDS = ("as_is", "white")
 
 # The features, in the order in which `features` gives them; F = 8. Lengths in pixels of the original image, so that true
 # size, which the fit to S takes away, reaches the model.
@@ -83,6 +86,8 @@ def prepare_grey(grey: Pixels, spec: InputSpec) -> Prepared:
     if spec.polarity == "light_on_dark":
         grey = 255 - grey
     background = border_median(grey)
+    if spec.background == "white" and 0 < background < 255:
+        grey, background = whitened(grey, background), 255
     height, width = grey.shape
     return Prepared(fit(grey, spec, background), features(grey, background), width, height)
 
@@ -145,6 +150,17 @@ def border_median(grey: Pixels) -> int:
     """The background's grey level, 0..255: the median of the outermost ring of pixels."""
     ring = np.concatenate((grey[0], grey[-1], grey[:, 0], grey[:, -1]))
     return int(np.bincount(ring, minlength=256).cumsum().searchsorted((len(ring) + 1) // 2))
+
+
+def whitened(grey: Pixels, background: int) -> Pixels:
+    """The greys times 255 / background, rounded; what is lighter than the background is white. background: 1 to 255.
+
+    Light is multiplied: half of it halves all greys, ink and water alike, and this takes it back. In whole numbers, so that every
+    host gives the same bytes.
+    """
+    levels = (np.arange(256, dtype=np.int64) * 255 + background // 2) // background
+    scaled: Pixels = cv2.LUT(grey, np.minimum(levels, 255).astype(np.uint8)).astype(np.uint8, copy=False)
+    return scaled
 
 
 def fit(grey: Pixels, spec: InputSpec, background: int) -> Pixels:

@@ -23,6 +23,8 @@ figure remains that nothing was chosen by. The file holds, all shares from 0 to 
     by_votes         [{votes, images, accuracy}]: verdicts by the number of votes for the winner, before min_votes
     calibration      {images, ensemble, members [{file, …}]}, each {temperature, log_loss, log_loss_calibrated}: of the mean
                      score and of each .tflite member; scores become probabilities as softmax(ln(score) / temperature)
+    prepared_anew    only where planktow-quantize rejudge changed how images are prepared, {background}: all that is of Keras
+                     (keras, agreement, gates) is then of the preparation before, all else is measured anew
     turns            {order, asked, multiply_adds}: in which order members are asked until a hard vote is decided, by index; the
                      share of the validation images for which each of these was asked; and the mean cost of an image
     ballots          N rows of class indexes, those of each member for each validation image, in the order of training.json's
@@ -61,7 +63,7 @@ class HeldOut:
     """All members on one part of the split: N members, M images, C classes."""
 
     truth: NDArray[np.int32]  # (M,) class index
-    keras: Sequence[NDArray[np.float32]]  # N times (M, C): scores of the originals
+    keras: Sequence[NDArray[np.float32]]  # N times (M, C): scores of the originals; none where these are not at hand
     tflite: Sequence[NDArray[np.float32]]  # N times (M, C): scores of what ships
 
 
@@ -86,10 +88,7 @@ def validation_record(
     order: Order,
 ) -> dict[str, Any]:
     """The contents of validation.json. `drawn` is the number of representative images there were; `test` may hold none."""
-    truth = validation.truth
     files = [member.file for member in members]
-    votes = vote(validation.tflite, settings.vote)
-    winners = vote(validation.tflite, dataclasses.replace(settings.vote, min_votes=1))
     quantised = dataclasses.asdict(settings) | {"representative_images": drawn}
     del quantised["compare"]  # measured beside, and without effect on the bundle
     return {
@@ -101,10 +100,25 @@ def validation_record(
         "quantised": quantised,
         "members": [dataclasses.asdict(member) for member in members],
         "gates": [dataclasses.asdict(finding) | {"passed": finding.passed} for finding in findings],
-        "validation": _part(files, validation, record.labels),
-        "test": _part(files, test, record.labels) if len(test.truth) else None,
-        "confusion": confusion(truth, votes.label, len(record.labels)).tolist(),
-        "classes": _classes(truth, votes.label, record.labels),
+        **judged(files, record.labels, settings.vote, validation, test, order),
+    }
+
+
+def judged(
+    files: Sequence[str], labels: Sequence[str], rule: VoteRule, validation: HeldOut, test: HeldOut, order: Order
+) -> dict[str, Any]:
+    """What the verdicts of the .tflite members are worth: all that does not depend on how they were made.
+
+    Where the parts have no Keras scores, `validation` and `test` have no keras and no agreement.
+    """
+    truth = validation.truth
+    votes = vote(validation.tflite, rule)
+    winners = vote(validation.tflite, dataclasses.replace(rule, min_votes=1))
+    return {
+        "validation": _part(files, validation, labels),
+        "test": _part(files, test, labels) if len(test.truth) else None,
+        "confusion": confusion(truth, votes.label, len(labels)).tolist(),
+        "classes": _classes(truth, votes.label, labels),
         "by_score": _by_score(winners.score, winners.label == truth),
         "by_votes": _by_votes(winners.votes, winners.label == truth),
         "calibration": _calibration(files, validation),
@@ -116,7 +130,7 @@ def validation_record(
         "ballots": [ballots(scores).tolist() for scores in validation.tflite],
         "verdicts": {
             "validation": votes.label.tolist(),
-            "test": vote(test.tflite, settings.vote).label.tolist() if len(test.truth) else None,
+            "test": vote(test.tflite, rule).label.tolist() if len(test.truth) else None,
         },
     }
 
@@ -147,28 +161,27 @@ def _rounded(share: float | None) -> float | None:
 
 def _part(files: Sequence[str], part: HeldOut, labels: Sequence[str]) -> dict[str, Any]:
     keras, tflite = ([ballots(scores) for scores in kind] for kind in (part.keras, part.tflite))
+    kinds = ({"keras": part.keras} if keras else {}) | {"tflite": part.tflite}
     true = class_counts(part.truth, len(labels))
 
+    def scored(verdicts: NDArray[np.int32]) -> dict[str, Any]:
+        return dataclasses.asdict(score_indices(part.truth, verdicts, labels).summary)
+
     def member(index: int) -> dict[str, Any]:
-        return {
-            "file": files[index],
-            "keras": dataclasses.asdict(score_indices(part.truth, keras[index], labels).summary),
-            "tflite": dataclasses.asdict(score_indices(part.truth, tflite[index], labels).summary),
-            "agreement": _rounded((keras[index] == tflite[index]).mean()),
-        }
+        ours = {"file": files[index], "tflite": scored(tflite[index])}
+        if not keras:
+            return ours
+        agreement = _rounded((keras[index] == tflite[index]).mean())
+        return {"file": files[index], "keras": scored(keras[index]), **ours, "agreement": agreement}
 
     def ensemble(scores: Sequence[NDArray[np.float32]], rule: VoteRule) -> dict[str, Any]:
         verdicts = vote(scores, rule).label
-        summary = dataclasses.asdict(score_indices(part.truth, verdicts, labels).summary)
-        return summary | {"count_error": _rounded(bray_curtis(true, class_counts(verdicts, len(labels))))}
+        return scored(verdicts) | {"count_error": _rounded(bray_curtis(true, class_counts(verdicts, len(labels))))}
 
     return {
         "images": len(part.truth),
         "members": [member(index) for index in range(len(files))],
-    } | {
-        rule: {"keras": ensemble(part.keras, VoteRule(rule)), "tflite": ensemble(part.tflite, VoteRule(rule))}
-        for rule in ("hard", "soft")
-    }
+    } | {rule: {kind: ensemble(scores, VoteRule(rule)) for kind, scores in kinds.items()} for rule in ("hard", "soft")}
 
 
 def _calibration(files: Sequence[str], part: HeldOut) -> dict[str, Any]:

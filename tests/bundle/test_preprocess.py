@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bundle.errors import BadBundle, BadImage
-from bundle.preprocess import FEATURES, INK_STEP, InputSpec, border_median, decode, features, fit, prepare
+from bundle.preprocess import FEATURES, INK_STEP, InputSpec, border_median, decode, features, fit, prepare, whitened
 from tests.bundle.rendered import every_format, file_of, organism, pattern, tiff
 
 WHITE = InputSpec(side=16)
@@ -193,6 +193,35 @@ def test_light_on_dark_is_inverted_first_in_pixels_features_and_background():
         assert np.array_equal(dark.features, light.features)
 
 
+# ---- the light
+
+
+@pytest.mark.parametrize("light", [1.0, 0.99, 0.7, 0.5])
+def test_with_a_white_background_an_image_looks_alike_whatever_the_light(light):
+    image = organism(21, 33)
+    spec = InputSpec(16, background="white")
+    bright, dim = (prepared_png(np.rint(image * share).astype(np.uint8), spec) for share in (1.0, light))
+    assert border_median(dim.pixels) == 255
+    assert np.abs(bright.pixels.astype(int) - dim.pixels.astype(int)).max() <= 2  # a grey level of the dim image is two
+    assert dim.features == pytest.approx(bright.features, abs=0.02)
+
+
+@given(st.integers(1, 255))
+def test_a_background_becomes_white_and_what_is_lighter_does_too(background):
+    greys = whitened(np.arange(256, dtype=np.uint8).reshape(16, 16), background).ravel()
+    assert set(greys[background:].tolist()) == {255}
+    assert greys[0] == 0
+    assert np.array_equal(greys[: background + 1], np.floor(np.arange(background + 1) * 255 / background + 0.5))
+
+
+def test_a_black_background_is_left_as_it_is():
+    image = np.zeros((9, 9), np.uint8)
+    image[4, 4] = 77
+    assert np.array_equal(
+        prepared_png(image, InputSpec(16, background="white")).pixels, prepared_png(image, InputSpec(16)).pixels
+    )
+
+
 def test_the_same_pixels_give_the_same_input_whatever_lossless_file_they_come_in():
     found = {
         name: prepare(data, WHITE) for name, data in every_format(pattern(23, 31)).items() if not name.endswith("jpg")
@@ -218,6 +247,7 @@ def digest_of(prepared):
         (9, 200, InputSpec(96, pad="border"), "611d9371c7fcfc87"),
         (200, 9, InputSpec(96, polarity="light_on_dark"), "bd61f4f6efda1735"),
         (64, 64, InputSpec(64), "071f816ce443f9cd"),
+        (64, 64, InputSpec(64, background="white"), "a1d3ab904caff2f0"),
         (3, 5, InputSpec(16), "d6dee14a81c0c211"),
     ],
 )
@@ -246,6 +276,7 @@ def test_decoding_a_jpeg_has_not_changed_by_one_bit():
         ({"side": 1025}, "input side must be from 8 to 1024 pixels, found 1025"),
         ({"fit": "short_side"}, "input fit must be one of long_side, found 'short_side'"),
         ({"pad": "black"}, "input pad must be one of white, border, found 'black'"),
+        ({"background": "grey"}, "input background must be one of as_is, white, found 'grey'"),
         ({"polarity": "dark"}, "input polarity must be one of dark_on_light, light_on_dark, found 'dark'"),
         ({"max_image_pixels": 0}, "input max_image_pixels must be positive, found 0"),
     ],
