@@ -34,13 +34,13 @@ from rich.table import Table
 from benchmarks.filled_ledger import DAY_NS, DAYS, FIRST_DAY_NS, HOUR_NS, camera_files, fill_ledger
 from bundle.command import refusals, say
 from bundle.folder import Bundle, open_bundle
+from bundle.measures import Measures
 from edge.bins import SECOND_NS
 from edge.capture import Capture
 from edge.counts import read_counts
 from edge.files import Found
 from edge.ledger import Ledger, open_ledger
 from edge.ledgerfile import open_ledger_readonly
-from edge.measures import Measures
 from edge.outcome import Counted
 from edge.outputs import DaemonStatus, publish
 from edge.report import report_csv

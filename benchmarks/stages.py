@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from bundle.folder import Bundle
+from bundle.measures import measure
 from bundle.preprocess import decode_as, inspect_within
 from edge.capture import CaptureTimes
 from edge.classify import read_whole
@@ -17,7 +18,6 @@ from edge.config import EdgeConfig
 from edge.files import Found
 from edge.ledger import Ledger, open_ledger
 from edge.ledgerfile import open_ledger_readonly
-from edge.measures import measure
 from edge.outcome import Counted
 
 STAGES = ("note", "read", "hash", "capture time", "known?", "decode", "measure", "prepare", "members", "record")

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from bundle.measures import Measures
 from edge.bins import SECOND_NS
-from edge.measures import Measures
 from edge.quality import ImageRule, TrackRule, WindowRule
 from edge.track import Instants, Track, distance_km
 

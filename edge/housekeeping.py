@@ -45,7 +45,7 @@ class Housekeeping:
         intake: Intake,
         times: CaptureTimes,
         read: Callable[[Found], bytes | None],
-        bundle_digest: str,
+        bundle_digest: Callable[[], str],
         wall_ns: Callable[[], int],
         steady: Callable[[], float],
     ) -> None:
@@ -197,7 +197,7 @@ class Housekeeping:
     def _bring(self, errand: tuple[int, Found, str, str, bytes | None]) -> None:
         """One rejected file to the folder for them; nothing where it is gone. Raises OSError."""
         _, noted, reason, detail, sha256 = errand
-        why = Why(reason, detail, noted.size, noted.mtime_ns, sha256, self._bundle_digest)
+        why = Why(reason, detail, noted.size, noted.mtime_ns, sha256, self._bundle_digest())
         member = partial(self._member, noted) if _in_shard(self._config.watch, noted.path) else None
         how, folder = self._config.rejects.files, self._config.rejects_folder
         put_aside(self._config.watch, noted.path, how, folder, why, self._wall_ns(), member)

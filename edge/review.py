@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.labels import UNCLASSIFIED
+from bundle.measures import Measures
 from edge.aside import judge_image, judge_track, judge_windows
 from edge.capture import Capture
 from edge.ledger import Ledger
-from edge.measures import Measures
 from edge.migrations import transaction
 from edge.quality import QualitySettings, WindowRule
 from edge.track import SPEED_SECONDS, BadTrack, Track, TrackSettings

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -74,6 +74,60 @@ def taxa(
 
     written = with_taxa(bundle, file, out)
     typer.echo(f"wrote {written.manifest.name} to {out}, digest {written.digest[:12]}")
+
+
+@app.command()
+def rejudge(
+    bundle: Annotated[Path, typer.Argument(help="The bundle; it is left as it is.")],
+    data: Annotated[Path, typer.Option(help="The data set its members were trained on: FOLDER/CLASS/image.")],
+    out: Annotated[Path, typer.Option(help="The bundle to write: a folder that does not exist yet.")],
+    background: Annotated[
+        Literal["as_is", "white"],
+        typer.Option(help="white: greys are scaled so that each image's own background is white, whatever the light."),
+    ] = "white",
+) -> None:
+    """Writes a bundle anew that prepares images otherwise, its members judged anew on the images held out.
+
+    Accept it only if it is not worse: the accuracy before and after is printed. Needs no TensorFlow.
+    """
+    import dataclasses
+
+    from bundle.folder import open_bundle
+    from quantize.rejudge import accuracies
+    from quantize.rejudge import rejudge as judge_anew
+
+    before = open_bundle(bundle)
+    written = judge_anew(bundle, data, out, dataclasses.replace(before.manifest.input, background=background), say)
+    now = accuracies(written)
+    for part, was in accuracies(before).items():
+        typer.echo(f"{part}: hard vote {was:.2%} before, {now[part]:.2%} now")
+    typer.echo(f"wrote {written.manifest.name} to {out}, digest {written.digest[:12]}")
+
+
+@app.command()
+def reference(
+    bundle: Annotated[Path, typer.Argument(help="The bundle; its files are left as they are.")],
+    data: Annotated[Path, typer.Option(help="The data set its members were trained on: FOLDER/CLASS/image.")],
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write.", show_default="reference.json in the bundle's folder")
+    ] = None,
+) -> None:
+    """Keeps what a bundle's validation images look like, which `planktow-edge drift` holds against the sea.
+
+    The file stands beside the bundle's own and names its digest, which stays what it was. Needs no TensorFlow.
+    """
+    from bundle.errors import BadBundle
+    from bundle.folder import open_bundle
+    from bundle.reference import REFERENCE, write_reference
+    from quantize.reference import make_reference
+
+    made = make_reference(bundle, data, say)
+    file = out or bundle / REFERENCE
+    try:
+        write_reference(file, made, open_bundle(bundle).manifest.name)
+    except OSError as error:
+        raise BadBundle(f"{file}: cannot be written ({error.strerror}); give another one with --out") from None
+    typer.echo(f"wrote {file}: {made.images.sum()} validation images, of the bundle {made.digest[:12]}")
 
 
 if __name__ == "__main__":

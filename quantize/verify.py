@@ -50,7 +50,7 @@ def verify(bundle: Path, data: Path, images: int | None, threads: int | None, sa
     threads = threads or usable_cores()
     several = max(2, threads)
     opened = open_bundle(bundle)
-    split = _split(opened)
+    split = split_of(opened)
     recorded = read_recorded(opened, split)
     parts = {
         part: _thinned(expected, images)
@@ -64,7 +64,8 @@ def verify(bundle: Path, data: Path, images: int | None, threads: int | None, sa
     return Verification(bundle, opened.manifest.name, opened.digest, RUNTIME, several, checked, members)
 
 
-def _split(bundle: Bundle) -> Split:
+def split_of(bundle: Bundle) -> Split:
+    """Which images are whose: those of the training run. Raises BadBundle where the bundle does not say."""
     if TRAINING not in bundle.contents:
         raise BadBundle(
             f"{bundle.path}: holds no {TRAINING}, so nobody knows which images its members have not seen; make the bundle "

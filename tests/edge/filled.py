@@ -6,10 +6,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from bundle.folder import Bundle
+from bundle.measures import Measures
 from edge.capture import Capture
 from edge.files import Found
 from edge.ledger import open_ledger
-from edge.measures import Measures
 from edge.outcome import Again, Counted, Outcome, Rejected, Unread
 from edge.overload import drop
 

@@ -10,11 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
+from bundle.measures import measure
 from bundle.vote import NO_LABEL
 from edge.capture import Capture, CaptureTimes
 from edge.classify import Reader, Ready, decide, read_whole
 from edge.files import Found, look
-from edge.measures import measure
 from edge.outcome import Again, Counted, Rejected, Unread
 from edge.settle import Candidate
 from edge.shards import Shards, members

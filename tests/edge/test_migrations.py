@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from bundle.measures import Measures
 from edge.capture import Capture
 from edge.counts import read_counts
 from edge.files import Found
 from edge.ledger import Ledger, open_ledger
 from edge.ledgerfile import open_ledger_readonly
-from edge.measures import Measures
 from edge.migrations import MIGRATIONS, m001_first_tables, m002_the_sea, migrate, schema_version
 from edge.outcome import Again, Counted, Outcome, Rejected, Unread
 from edge.overload import Policy, drop, take_up

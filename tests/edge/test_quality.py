@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from bundle.errors import BadConfig, BadImage
+from bundle.measures import Measures, measure
 from bundle.preprocess import decode
 from bundle.settings import read_settings
 from edge.aside import Stretch, judge_image, judge_windows, stretches, window_starts
-from edge.measures import Measures, measure
 from edge.quality import OWN_REASONS, ImageRule, QualitySettings, TrackRule, WindowRule
 from edge.track import Circle, TrackSettings
 

@@ -16,12 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from bundle.folder import Bundle
+from bundle.measures import Measures
 from edge.aside import judge_image, judge_track
 from edge.bins import utc_text
 from edge.capture import Capture
 from edge.files import Found
 from edge.ledger import open_ledger
-from edge.measures import Measures
 from edge.outcome import Again, Counted
 from edge.quality import ImageRule, QualitySettings, TrackRule, WindowRule
 from edge.review import Review
