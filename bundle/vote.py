@@ -22,6 +22,7 @@ class Votes:
     votes: NDArray[np.int32]  # (B,) members whose ballot was the winning class, of those that were asked
     score: NDArray[np.float32]  # (B,) mean score of the winning class over the members that were asked, 0..1
     asked: NDArray[np.int32]  # (B,) members that were asked
+    mean: NDArray[np.float32]  # (B, C) mean scores of all classes over the members that were asked
 
 
 def ballots(scores: NDArray[np.float32]) -> NDArray[np.int32]:
@@ -62,6 +63,7 @@ def hard_vote_in_turn(
     """
     label, votes, asked = (np.empty(images, np.int32) for _ in range(3))
     score = np.empty(images, np.float32)
+    mean = np.empty((images, 0), np.float32)
     still = np.arange(images)
     so_far: list[NDArray[np.float32]] = []  # scores of the images in `still`
     for turn in range(member_count):
@@ -69,13 +71,16 @@ def hard_vote_in_turn(
             break
         so_far.append(ask(turn, still))
         scores = np.stack(so_far)
+        if turn == 0:
+            mean = np.empty((images, scores.shape[2]), np.float32)
         over = decided(ballots(scores), member_count, min_votes)
         if over.any():
             here, found = still[over], _hard_vote(scores[:, over], min_votes)
             label[here], votes[here], score[here], asked[here] = found.label, found.votes, found.score, turn + 1
+            mean[here] = found.mean
             still = still[~over]
             so_far = [each[~over] for each in so_far]
-    return Votes(label, votes, score, asked)
+    return Votes(label, votes, score, asked, mean)
 
 
 def decided(ballots: NDArray[np.int32], member_count: int, min_votes: int) -> NDArray[np.bool_]:
@@ -143,4 +148,4 @@ def _votes(
     votes = tally[image, winner].astype(np.int32)
     label = np.where(votes >= min_votes, winner, NO_LABEL).astype(np.int32)
     asked = np.full(len(winner), member_count, np.int32)
-    return Votes(label, votes, mean[image, winner], asked)
+    return Votes(label, votes, mean[image, winner], asked, mean)

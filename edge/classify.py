@@ -9,14 +9,16 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from bundle.ensemble import Ensemble
 from bundle.errors import BadImage
 from bundle.folder import Bundle
-from bundle.preprocess import Prepared, decode_as, inspect_within
+from bundle.measures import Measures, measure
+from bundle.preprocess import Pixels, Prepared, decode_as, inspect_within
 from edge.capture import Capture, CaptureTimes
 from edge.files import Found, mtime_of
-from edge.measures import Measures, measure
+from edge.keptscores import pack
 from edge.outcome import Again, Counted, Outcome, Rejected, Unread
 from edge.settle import Candidate
 from edge.shards import Shards
@@ -31,6 +33,13 @@ class Ready:
     capture: Capture
     measures: Measures
     prepared: Prepared
+    for_shadow: Prepared | None = None  # for a second bundle that sees it too
+
+
+class Preparing(Protocol):
+    """How a second bundle wants an image: of this sha-256, decoded, and as the first one wants it; None: it does not."""
+
+    def prepare(self, sha256: bytes, grey: Pixels, prepared: Prepared) -> Prepared | None: ...
 
 
 Taken = Ready | Again | Rejected | Unread
@@ -47,12 +56,13 @@ class Reader:
         shards: Shards,
         max_image_bytes: int,
         alone: Callable[[int], AbstractContextManager[None]] = lambda _pixels: contextlib.nullcontext(),
+        shadow: Preparing | None = None,
     ) -> None:
         """alone: the time in which a file of so many bytes, or an image of so many pixels, may be held, for a caller who
         bounds the memory.
         """
         self._root, self._bundle, self._times, self._shards = root, bundle, times, shards
-        self._max_image_bytes, self._alone = max_image_bytes, alone
+        self._max_image_bytes, self._alone, self._shadow = max_image_bytes, alone, shadow
 
     def take_in(self, candidate: Candidate, knows: Callable[[bytes], bool]) -> Taken | None:
         """Reads one file and prepares its image, or says why not. None: not now, the file must be looked at again.
@@ -87,7 +97,9 @@ class Reader:
             with self._alone(header.width * header.height):
                 grey = decode_as(header, data)
                 del data  # of a large image as much again as its pixels
-                return Ready(found, sha256, capture, measure(grey), self._bundle.prepare_grey(grey))
+                prepared = self._bundle.prepare_grey(grey)
+                shadow = self._shadow.prepare(sha256, grey, prepared) if self._shadow else None
+                return Ready(found, sha256, capture, measure(grey), prepared, shadow)
         except BadImage as bad:
             return Rejected(found, sha256, capture, bad.reason, bad.detail) if candidate.settled else None
 
@@ -127,13 +139,13 @@ def decide(bundle: Bundle, ensemble: Ensemble, taken: Sequence[Taken], all_ballo
         return [item for item in taken if not isinstance(item, Ready)]
     found = bundle.classify(ensemble, [item.prepared for item in ready], all_ballots)
     columns = (found.label, found.votes, found.score, found.asked)
-    verdicts = zip(*(column.tolist() for column in columns), strict=True)
+    verdicts = zip(*(column.tolist() for column in columns), pack(found.mean), strict=True)
     outcomes: list[Outcome] = []
     for item in taken:
         if isinstance(item, Ready):
-            label, votes, score, asked = next(verdicts)
+            label, votes, score, asked, scores = next(verdicts)
             verdict = (item.found, item.sha256, item.capture, item.measures, label, votes, score)
-            outcomes.append(Counted(*verdict, asked=asked))
+            outcomes.append(Counted(*verdict, asked=asked, scores=scores))
         else:
             outcomes.append(item)
     return outcomes

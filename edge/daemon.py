@@ -15,10 +15,10 @@ from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import groupby
+from operator import itemgetter
 
 from bundle.errors import PlanktowError
-from bundle.folder import Bundle, open_bundle
-from bundle.labels import UNCLASSIFIED
 from bundle.machine import usable_cores
 from edge.capture import CaptureTimes
 from edge.classify import Reader
@@ -31,9 +31,11 @@ from edge.notify import Notifier
 from edge.outcome import Again, Counted, Outcome, Unread
 from edge.outputs import DaemonStatus, publish
 from edge.pool import Pool
+from edge.progress import STUCK_SECONDS, Look, Progress
 from edge.rejects import check_reject_folder
 from edge.settle import Candidate
 from edge.shards import Shards
+from edge.swap import Bundles, Reloading, Start, open_bundles
 from edge.tuning import read_tuned
 from edge.watch import Watcher, check_folder
 from edge.worker import Failure, Task
@@ -61,11 +63,22 @@ class Clock:
     steady: Callable[[], float] = time.monotonic  # seconds
 
 
-def run(config: EdgeConfig, stop: Callable[[], bool], notifier: Notifier, clock: Clock = Clock()) -> None:
-    """Counts until `stop()`; then finishes the batch in hand. Raises BadConfig or BadBundle where it cannot start."""
+def run(
+    config: EdgeConfig,
+    stop: Callable[[], bool],
+    notifier: Notifier,
+    clock: Clock = Clock(),
+    stuck_seconds: float = STUCK_SECONDS,
+    reloading: Reloading | None = None,
+) -> None:
+    """Counts until `stop()`; then finishes the batch in hand. Raises BadConfig or BadBundle where it cannot start.
+
+    reloading: how to hear that the settings are to be read anew, if they ever are.
+    stuck_seconds: so long may work stand still before systemd's watchdog is told no more that we are well.
+    """
     check_folder(config.watch)
-    bundle = open_bundle(config.bundle)
-    config.quality.check_labels([*bundle.labels, UNCLASSIFIED])
+    start = open_bundles(config)
+    bundle = start.counting
     check_reject_folder(config.rejects, config.rejects_folder, config.watch)
     tuned = read_tuned(config.ledger, bundle)
     with (
@@ -83,19 +96,26 @@ def run(config: EdgeConfig, stop: Callable[[], bool], notifier: Notifier, clock:
                     config.max_image_bytes,
                     config.ballots == "all",
                     tuned.order if tuned else None,
+                    shadow=start.shadow_task(config),
                 ),
                 config.workers or (tuned.workers if tuned else usable_cores()),
                 clock.steady,
             )
         ) as pool,
-        closing(Daemon(config, bundle, ledger, watcher, shards, in_hand, pool, notifier, clock)) as daemon,
+        closing(
+            Daemon(config, start, ledger, watcher, shards, in_hand, pool, notifier, clock, Progress(stuck_seconds))
+        ) as daemon,
     ):
         daemon.publish("running")
         notifier.send(patience_seconds=30.0, READY="1", STATUS=f"watching {config.watch}")
         name, digest = bundle.manifest.name, bundle.digest[:12]
         log.info("process %d watching %s with bundle %s (%s)", os.getpid(), config.watch, name, digest)
+        if start.shadow:
+            log.info("bundle %s (%s) shadows it", start.shadow.manifest.name, start.shadow.digest[:12])
         while not stop():
             daemon.turn()
+            if reloading is not None and reloading.asked():
+                daemon.reload(reloading.read)
         notifier.send(STOPPING="1")
         daemon.finish()
         daemon.publish("stopped")
@@ -108,7 +128,7 @@ class Daemon:
     def __init__(
         self,
         config: EdgeConfig,
-        bundle: Bundle,
+        start: Start,
         ledger: Ledger,
         watcher: Watcher,
         shards: Shards,
@@ -116,19 +136,29 @@ class Daemon:
         pool: Pool,
         notifier: Notifier,
         clock: Clock,
+        progress: Progress,
     ) -> None:
         self.counted = 0
-        self._config, self._bundle, self._pool = config, bundle, pool
+        self._progress, self._steps = progress, 0
+        self._config, self._pool = config, pool
+        self._bundles = Bundles(config, start, pool, ledger, clock.wall_ns, clock.steady)
+        self._reloading = False  # and systemd waits to hear that it is done
         self._ledger, self._watcher, self._shards = ledger, watcher, shards
         self._in_hand, self._notifier, self._clock = in_hand, notifier, clock
         self._alone: deque[Candidate] = deque()  # suspects, each of which gets a worker to itself
         times = CaptureTimes(config.time, config.watch, clock.wall_ns, clock.steady, patience_seconds=0.2)
         self._intake = Intake(config, ledger, watcher, shards, clock.wall_ns, clock.steady)
-        reader = Reader(config.watch, bundle, times, shards, config.max_image_bytes)
+        reader = Reader(config.watch, start.counting, times, shards, config.max_image_bytes)
         self._housekeeping = Housekeeping(
-            config, ledger, self._intake, times, reader.read, bundle.digest, clock.wall_ns, clock.steady
+            config,
+            ledger,
+            self._intake,
+            times,
+            reader.read,
+            lambda: self._bundles.counting.digest,
+            clock.wall_ns,
+            clock.steady,
         )
-        self._bundle_id = ledger.bundle_id(bundle, clock.wall_ns())
         self._started_ns = clock.wall_ns()
         self._published = clock.steady()
         self._counted_when_published = 0
@@ -136,13 +166,14 @@ class Daemon:
         self._publish_problem: str | None = None
         self._rejects: Counter[str] = Counter()  # since they were last logged
         self._last_reject = ""
-        self._unrecorded: list[Outcome] = []
+        self._unrecorded: list[tuple[int, Outcome]] = []  # each with the ledger's number of the bundle that made it
         self._ledger_problem: str | None = None
+        self._ledger_locked = False  # the problem is neither its disk's room nor its disk
         self._write_at = 0.0  # steady seconds: when to try again
 
     def turn(self) -> None:
         """One turn: wait for news, take what the workers have done, take notice, give out what is ready; publish in time."""
-        self._notifier.alive(self._clock.steady())
+        self._feed_watchdog()
         if not self._watcher.busy:
             if self._pool.busy:
                 time.sleep(_PAUSE_SECONDS)
@@ -162,6 +193,10 @@ class Daemon:
                 self._record(self._intake.refused)
                 self._intake.refused = []
             self._writing(lambda: self._housekeeping.turn(self._pool.speed, self._watcher.attached))
+            self._writing(self._bundles.turn)
+        if self._reloading and self._bundles.settled:
+            self._reloading = False
+            self._notifier.send(patience_seconds=5.0, READY="1")
         if not self._intake.ready:
             self._shards.close_idle()
         if self._clock.steady() - self._published >= self._config.publish_seconds:
@@ -175,8 +210,16 @@ class Daemon:
             self._take_back()
         self._in_hand.take(())
 
+    def reload(self, read: Callable[[], EdgeConfig]) -> None:
+        """Takes up the bundles that the settings name now, while counting goes on."""
+        self._reloading = True
+        now_us = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000  # what systemd wants to know (sd_notify(3))
+        self._notifier.send(patience_seconds=5.0, RELOADING="1", MONOTONIC_USEC=str(now_us))
+        self._bundles.reload(read)
+
     def close(self) -> None:
         """Ends what runs beside us."""
+        self._bundles.close()
         self._housekeeping.close()
 
     def publish(self, state: str) -> None:
@@ -185,7 +228,9 @@ class Daemon:
         elapsed = max(now - self._published, 1e-3)
         rate = (self.counted - self._counted_when_published) / elapsed
         self._published, self._counted_when_published = now, self.counted
-        problems = [self._ledger_problem, self._watcher.problem, self._publish_problem, self._pool.problem]
+        problems = [self._progress.problem, self._ledger_problem, self._watcher.problem, self._publish_problem]
+        problems += [self._pool.problem]
+        problems += self._bundles.problems
         problems += self._housekeeping.problems
         problem = "; ".join(filter(None, problems)) or None
         status = DaemonStatus(
@@ -194,8 +239,8 @@ class Daemon:
             self._started_ns,
             self._clock.wall_ns(),
             str(self._config.watch),
-            self._bundle.manifest.name,
-            self._bundle.digest,
+            self._bundles.counting.manifest.name,
+            self._bundles.counting.digest,
             rate,
             self._last_image_ns,
             problem,
@@ -220,6 +265,26 @@ class Daemon:
             self._rejects.clear()
         self._notifier.send(STATUS=problem or f"{self.counted} images counted since the start, {rate:.0f} a second")
 
+    def _feed_watchdog(self) -> None:
+        """Tells systemd that all is well, unless work stands still: then it starts us again, and nothing is lost."""
+        before, now = self._progress.problem, self._clock.steady()
+        gone = None if self._watcher.here else self._watcher.problem
+        full = None if self._ledger_locked else self._ledger_problem
+        look = Look(
+            steps=self._steps,
+            ready=self._intake.ready + len(self._alone),
+            in_hand=sum(map(len, self._pool.in_hand)),
+            unrecorded=len(self._unrecorded),
+            forgotten=self._intake.forgotten,
+            locked=self._ledger_locked and self._ledger_problem is not None,
+            deaf=self._watcher.deaf,
+            excuse=full or gone or self._pool.hung,
+        )
+        if self._progress.alive(now, look):
+            self._notifier.alive(now)
+        elif before is None:
+            log.error("%s; systemd hears nothing from us until it goes on", self._progress.problem)
+
     def _give_out(self, room: int) -> bool:
         """Ready files to the workers, as many as they have room for: small batches while few wait, and full ones in a flood.
 
@@ -243,19 +308,20 @@ class Daemon:
                 else:
                     others.append(candidate)
             if others:
-                self._pool.give(others)
+                self._pool.give(others, self._bundles.shadows)
                 gave = True
         while self._alone and self._pool.room:
-            self._pool.give([self._alone.popleft()])
+            self._pool.give([self._alone.popleft()], self._bundles.shadows)
             gave = True
         return gave
 
     def _take_back(self) -> bool:
         """What the workers have done, into the ledger. Whether there was anything."""
         back = self._pool.collect()
+        self._steps += len(back)
         for returned in back:
             if returned.report is not None:
-                self._take_results(returned.batch, returned.report.results)
+                self._take_results(returned.batch, returned.report.results, self._bundles.number_of(returned.digest))
                 continue
             paths = [candidate.found.path for candidate in returned.batch]
             if returned.guilty:
@@ -265,7 +331,9 @@ class Daemon:
                 self._intake.again(candidate)
         return bool(back)
 
-    def _take_results(self, batch: Sequence[Candidate], results: Sequence[Outcome | Failure | None]) -> None:
+    def _take_results(
+        self, batch: Sequence[Candidate], results: Sequence[Outcome | Failure | None], bundle_id: int
+    ) -> None:
         outcomes: list[Outcome] = []
         for candidate, result in zip(batch, results, strict=True):
             if result is None:
@@ -279,7 +347,7 @@ class Daemon:
                 outcomes.append(self._judged(result))
             if self._in_hand.suspects:
                 self._in_hand.clear(candidate.found.path)
-        self._record(outcomes)
+        self._record(outcomes, bundle_id)
 
     def _judged(self, outcome: Outcome) -> Outcome:
         """The same, set aside where a rule says so."""
@@ -290,18 +358,25 @@ class Daemon:
 
     # --- the ledger, and a disk that has no room for it
 
-    def _record(self, outcomes: Sequence[Outcome]) -> None:
-        """Into the ledger; where it cannot be written, they are kept and written later."""
-        self._unrecorded += outcomes
+    def _record(self, outcomes: Sequence[Outcome], bundle_id: int = 0) -> None:
+        """Into the ledger; where it cannot be written, they are kept and written later.
+
+        bundle_id: the ledger's number of the bundle that made them; of those without a verdict none did.
+        """
+        self._unrecorded += [(bundle_id, outcome) for outcome in outcomes]
         if self._unrecorded and self._ledger_problem is None:
             self._writing(self._flush)
 
     def _flush(self) -> None:
-        news = self._ledger.record(self._unrecorded, self._bundle_id, self._clock.wall_ns())
-        self._unrecorded = []
-        self._housekeeping.review.touch([outcome.capture.ns for outcome in news if isinstance(outcome, Counted)])
-        for outcome in news:
-            self._tell(outcome)
+        while self._unrecorded:  # once, but where a bundle is being replaced by another
+            made_by, pairs = next(groupby(self._unrecorded, itemgetter(0)))
+            batch = [outcome for _, outcome in pairs]
+            news = self._ledger.record(batch, made_by, self._clock.wall_ns())
+            self._steps += len(batch)
+            del self._unrecorded[: len(batch)]
+            self._housekeeping.review.touch([outcome.capture.ns for outcome in news if isinstance(outcome, Counted)])
+            for outcome in news:
+                self._tell(outcome)
 
     def _writing(self, step: Callable[[], None]) -> None:
         """A step that writes to the ledger. That the disk is full, or fails, is told and passes; it ends nothing."""
@@ -313,6 +388,7 @@ class Daemon:
             self._ledger_problem = (
                 f"{self._config.ledger}: cannot be written ({error}); make room on its disk, counting goes on by itself"
             )
+            self._ledger_locked = error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY
             self._write_at = self._clock.steady() + _RETRY_SECONDS
             log.error("%s", self._ledger_problem)
 

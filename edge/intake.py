@@ -49,6 +49,7 @@ class Intake:
         self.lost = 0  # files that vanished before they were read
         self.last_lost = ""
         self.refused: list[Unread] = []  # archives that cannot be walked, for the ledger
+        self.forgotten = False  # files wait in the ledger, and none is held, settling or looked for
         self._root, self._ledger, self._watcher, self._shards = config.watch, ledger, watcher, shards
         self._settle_seconds, self._retry_seconds = config.settle_seconds, config.retry_seconds
         self._newest_first = config.overload.policy == "newest"
@@ -91,6 +92,8 @@ class Intake:
             self._missing.setdefault(path, now)
             self._failed.pop(path, None)
         self._fetch(now)
+        held = len(self._settling) + len(self._out) + len(self._missing) + len(self._walks)
+        self.forgotten = held == 0 and self._ledger.waiting_count() > 0
 
     def take(self, limit: int) -> list[Candidate]:
         """Up to `limit` files to read. Of each must be said what became of it: `done`, `defer`, `again` or `failed`."""

@@ -18,7 +18,7 @@ from edge.ledgerfile import lock_ledger as _lock  # noqa: F401
 from edge.ledgerfile import open_ledger_readonly as open_ledger_readonly
 from edge.ledgerfile import open_writer
 from edge.migrations import WAITING, transaction
-from edge.outcome import Again, Counted, Outcome, Rejected, Unread
+from edge.outcome import Again, Counted, Outcome, Rejected, Shadowed, Unread
 
 VANISHED, UNREADABLE = "vanished", "unreadable"
 RETRIED = (VANISHED, UNREADABLE)  # reasons of a sighting that stand only until the file can be read after all
@@ -64,6 +64,14 @@ class Ledger:
                 (bundle.digest, bundle.manifest.name, json.dumps(bundle.labels, ensure_ascii=False), now_ns),
             )
             return self._value("SELECT id FROM bundle WHERE digest = ?", bundle.digest)
+
+    def shadow_bundle(self, bundle: Bundle, now_ns: int) -> None:
+        """This bundle may come as a shadow from now on: one whose verdicts are kept, and count nothing."""
+        with transaction(self.connection):
+            self.connection.execute(
+                "INSERT INTO shadow_bundle (digest, name, labels, opened_ns) VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (bundle.digest, bundle.manifest.name, json.dumps(bundle.labels, ensure_ascii=False), now_ns),
+            )
 
     # --- what was found
 
@@ -289,10 +297,21 @@ class Ledger:
         )
         image_id = int(cursor.lastrowid or 0)
         self.connection.execute(
-            "INSERT INTO verdict (image_id, bundle_id, label, votes, score, classified_ns, asked)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (image_id, bundle_id, outcome.label, outcome.votes, outcome.score, now_ns, outcome.asked),
+            "INSERT INTO verdict (image_id, bundle_id, label, votes, score, classified_ns, asked, scores)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                image_id,
+                bundle_id,
+                outcome.label,
+                outcome.votes,
+                outcome.score,
+                now_ns,
+                outcome.asked,
+                outcome.scores,
+            ),
         )
+        if outcome.shadow is not None:
+            self._shadow(image_id, outcome.shadow)
         return image_id, True
 
     def _of_sighting(self, found: Found, sha256: bytes) -> int | None:
@@ -323,10 +342,21 @@ class Ledger:
         )
         another = int(cursor.lastrowid or 0)
         self.connection.execute(
-            "INSERT INTO verdict SELECT ?, bundle_id, label, votes, score, ?, asked FROM verdict WHERE image_id = ?",
+            "INSERT INTO verdict SELECT ?, bundle_id, label, votes, score, ?, asked, scores FROM verdict WHERE image_id = ?",
             (another, now_ns, image_id),
         )
+        self.connection.execute(
+            "INSERT INTO shadow_verdict SELECT ?, bundle_id, label, votes, score, asked FROM shadow_verdict"
+            " WHERE image_id = ?",
+            (another, image_id),
+        )
         return another, True
+
+    def _shadow(self, image_id: int, shadow: Shadowed) -> None:
+        self.connection.execute(
+            "INSERT INTO shadow_verdict SELECT ?, id, ?, ?, ?, ? FROM shadow_bundle WHERE digest = ?",
+            (image_id, shadow.label, shadow.votes, shadow.score, shadow.asked, shadow.digest),
+        )
 
     def _sight(self, found: Found, image_id: int | None, reason: str | None, detail: str | None, now_ns: int) -> bool:
         """Decides the sighting; False where that changes nothing. One that was read stays so, should it be unreadable now."""

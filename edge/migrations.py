@@ -288,7 +288,31 @@ def m003_members_asked(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE verdict ADD COLUMN asked INTEGER")  # null: all members of the bundle
 
 
-MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (m001_first_tables, m002_the_sea, m003_members_asked)
+def m004_scores(connection: sqlite3.Connection) -> None:
+    """What the members that were asked thought of every class, packed by edge.keptscores: for counts from scores."""
+    connection.execute("ALTER TABLE verdict ADD COLUMN scores BLOB")  # null: of a version that kept none
+
+
+def m005_shadows(connection: sqlite3.Connection) -> None:
+    """What a second bundle thought of the same images. Tables of their own, so that nothing that counts can meet them."""
+    connection.execute(
+        "CREATE TABLE shadow_bundle (id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, name TEXT NOT NULL,"
+        " labels TEXT NOT NULL, opened_ns INTEGER NOT NULL) STRICT"
+    )
+    connection.execute(
+        "CREATE TABLE shadow_verdict (image_id INTEGER PRIMARY KEY REFERENCES verdict (image_id),"
+        " bundle_id INTEGER NOT NULL REFERENCES shadow_bundle (id), label INTEGER NOT NULL, votes INTEGER NOT NULL,"
+        " score REAL NOT NULL, asked INTEGER) STRICT"
+    )
+
+
+MIGRATIONS: tuple[Callable[[sqlite3.Connection], None], ...] = (
+    m001_first_tables,
+    m002_the_sea,
+    m003_members_asked,
+    m004_scores,
+    m005_shadows,
+)
 
 
 def migrate(

@@ -4,9 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bundle.measures import Measures
 from edge.capture import Capture
 from edge.files import Found
-from edge.measures import Measures
+
+
+@dataclass(frozen=True)
+class Shadowed:
+    """The verdict of a bundle that only shadows the one that counts."""
+
+    digest: str  # of that bundle
+    label: int  # its class index, or bundle.vote.NO_LABEL
+    votes: int
+    score: float  # 0..1
+    asked: int | None = None  # members that were asked; None: all there are
 
 
 @dataclass(frozen=True)
@@ -22,6 +33,8 @@ class Counted:
     score: float  # 0..1
     aside: str | None = None
     asked: int | None = None  # members that were asked; None: all there are
+    scores: bytes | None = None  # of all classes, as edge.keptscores packs them
+    shadow: Shadowed | None = None  # what a second bundle, which counts nothing, thought of it
 
 
 @dataclass(frozen=True)

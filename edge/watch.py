@@ -13,6 +13,7 @@ import logging
 import os
 import queue
 import stat
+import threading
 import time
 import warnings
 from collections import deque
@@ -91,6 +92,7 @@ class Watcher:
         self.news = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._moves: list[tuple[str, str]] = []
         self._observer: BaseObserver | None = None
+        self._ears: frozenset[threading.Thread] = frozenset()  # the threads that the observer started
         self._identity: tuple[int, int] | None = None  # device and inode: a folder made anew is another one
         self._new_folders: deque[str] = deque()
         self._subtrees: Iterator[Found] = iter(())
@@ -130,6 +132,16 @@ class Watcher:
         folder, why = next(iter(self._refused.items()))
         others = f" and {len(self._refused) - 1} more folders" if len(self._refused) > 1 else ""
         return f"{self.root / folder}{others}: cannot be listed ({why}); allow this user to read it: its images are not seen"
+
+    @property
+    def deaf(self) -> bool:
+        """Whether a thread that hears notifications has ended though nobody ended it."""
+        return self._observer is not None and not all(thread.is_alive() for thread in self._ears)
+
+    @property
+    def here(self) -> bool:
+        """Whether the folder was there when last looked at, which costs nothing."""
+        return self._identity is not None
 
     @property
     def attached(self) -> bool:
@@ -220,6 +232,7 @@ class Watcher:
         self._next_scan = 0.0
 
     def _observe(self, root: str) -> BaseObserver:
+        before = set(threading.enumerate())
         observer = InotifyObserver()
         try:
             observer.schedule(_Handler(root, self._tell), root, recursive=self._recursive, event_filter=_EVENTS)
@@ -227,6 +240,7 @@ class Watcher:
         except OSError:
             observer.stop()
             raise
+        self._ears = frozenset(set(threading.enumerate()) - before)
         return observer
 
     def _tell(self, event: _Event) -> None:

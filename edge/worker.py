@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import pickle
 import signal
 import sqlite3
 import sys
@@ -29,6 +30,7 @@ from edge.ledgerfile import open_ledger_readonly
 from edge.outcome import Outcome, Unread
 from edge.quiet import hush_libraries
 from edge.settle import Candidate
+from edge.shadowing import Shadow, ShadowTask
 from edge.shards import Shards
 from edge.timesettings import TimeSettings
 
@@ -50,6 +52,7 @@ class Task:
     max_image_bytes: int
     all_ballots: bool  # ask every member, also where the hard vote is decided already
     order: tuple[int, ...] | None = None  # in which members are asked in turn; None: as the bundle says
+    shadow: ShadowTask | None = None  # a second bundle that sees the same images, and counts nothing
 
 
 @dataclass(frozen=True)
@@ -90,14 +93,21 @@ Message = Ready | Beat | Fault | Report
 
 
 def main() -> None:
-    """Serves the daemon at the other end of the socket whose number is the first argument, until that end is closed."""
+    """Serves the daemon at the other end of the socket whose number is the first argument, until that end is closed.
+
+    The second argument is the number of an open file that holds the task.
+    """
     # To stop is the daemon's to say: a signal for the whole service must not cut off the batch in hand.
-    for signal_number in (signal.SIGINT, signal.SIGTERM):
+    for signal_number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(signal_number, signal.SIG_IGN)
     with Connection(int(sys.argv[1])) as connection, contextlib.suppress(EOFError, ConnectionError):
-        task: Task = connection.recv()
+        with open(int(sys.argv[2]), "rb") as told:  # noqa: PTH123 - it has no path
+            task: Task = pickle.load(told)
         try:
             ensemble = task.bundle.load(order=task.order)
+            shadow = None
+            if task.shadow and task.shadow.bundle.digest != task.bundle.digest:  # it would think the same of all
+                shadow = Shadow(task.shadow, task.bundle, task.all_ballots)
         except PlanktowError as error:
             connection.send(Fault(str(error)))
             return
@@ -107,16 +117,19 @@ def main() -> None:
             _LargeImages(task.ledger, connection) as large,
         ):
             times = CaptureTimes(task.time, task.root, patience_seconds=BEAT_SECONDS)
-            reader = Reader(task.root, task.bundle, times, shards, task.max_image_bytes, large.alone)
+            reader = Reader(task.root, task.bundle, times, shards, task.max_image_bytes, large.alone, shadow)
             hush_libraries()
             connection.send(Ready())
             while True:
                 if not connection.poll(1.0):
                     shards.close_idle()  # so that their disk can be unmounted
-                batch: list[Candidate] = connection.recv()
+                batch, shadowed = connection.recv()
                 began = time.monotonic()
-                results = _work(batch, task, ensemble, reader, ledger, large.beat)
-                connection.send(Report(results, time.monotonic() - began, times.problem))
+                if shadow:
+                    shadow.on = shadowed
+                results = _work(batch, task, ensemble, reader, ledger, large.beat, shadow)
+                problem = times.problem or (shadow.problem if shadow else None)
+                connection.send(Report(results, time.monotonic() - began, problem))
 
 
 def _work(
@@ -126,6 +139,7 @@ def _work(
     reader: Reader,
     ledger: sqlite3.Connection,
     beat: Callable[[], None],
+    shadow: Shadow | None = None,
 ) -> list[Outcome | Failure | None]:
     here = set[bytes]()  # content that stands earlier in this batch
 
@@ -147,7 +161,10 @@ def _work(
             places.append(place)
             if not isinstance(item, Unread):
                 here.add(item.sha256)
-    for place, outcome in zip(places, decide(task.bundle, ensemble, taken, task.all_ballots), strict=True):
+    outcomes = decide(task.bundle, ensemble, taken, task.all_ballots)
+    if shadow:
+        outcomes = shadow.beside(taken, outcomes)
+    for place, outcome in zip(places, outcomes, strict=True):
         results[place] = outcome
     return results
 

@@ -58,7 +58,7 @@ def vote(scores: Sequence[NDArray[np.float32]], rule: VoteRule) -> Votes:
     return Votes(
         *(
             np.concatenate([getattr(batch, field) for batch in batches])
-            for field in ("label", "votes", "score", "asked")
+            for field in ("label", "votes", "score", "asked", "mean")
         )
     )
 

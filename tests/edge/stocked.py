@@ -45,7 +45,7 @@ class Stock:
         """An image with these files: taken `age` ns before NOW, classified then unless told; returns its number."""
         image_id = self._image(paths[0], size, NOW - age, aside, None)
         self.connection.execute(
-            "INSERT INTO verdict VALUES (?, 1, ?, ?, ?, ?, ?)",
+            "INSERT INTO verdict VALUES (?, 1, ?, ?, ?, ?, ?, NULL)",
             (image_id, label, votes, score, NOW - age if classified is None else classified, asked),
         )
         for path in paths:

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from bundle.errors import BadConfig
+from bundle.measures import Measures
 from edge.capture import Capture
 from edge.files import Found
 from edge.ledger import open_ledger, spelled, stored
 from edge.ledgerfile import open_ledger_readonly
-from edge.measures import Measures
 from edge.migrations import APPLICATION_ID, MIGRATIONS
 from edge.outcome import Again, Counted, Outcome, Rejected, Unread
 from edge.overload import drop, take_up
@@ -217,7 +217,7 @@ def test_a_batch_is_committed_with_images_verdicts_and_sightings(ledger, rows):
             *("truncated", "the PNG file ends before its image does"),
         ),
     ]
-    assert rows("SELECT * FROM verdict") == [(1, 1, 2, 3, 0.75, NOW + 7, None)]
+    assert rows("SELECT * FROM verdict") == [(1, 1, 2, 3, 0.75, NOW + 7, None, None)]
     assert rows("SELECT path, image_id, reason FROM sighting") == [("a.png", 1, None), ("b.png", 2, None)]
     assert accounting(rows) == (2, 1, 1, 0, 0)
 
@@ -786,7 +786,9 @@ def test_the_schema_is_what_readers_were_promised(rows):
             *("id", "path", "size", "mtime_ns", "found_ns", "image_id", "reason", "detail"),
             *("dropped", "capture_ns", "gone_ns"),
         ],
-        "verdict": ["image_id", "bundle_id", "label", "votes", "score", "classified_ns", "asked"],
+        "verdict": ["image_id", "bundle_id", "label", "votes", "score", "classified_ns", "asked", "scores"],
+        "shadow_bundle": ["id", "digest", "name", "labels", "opened_ns"],
+        "shadow_verdict": ["image_id", "bundle_id", "label", "votes", "score", "asked"],
         "errand": ["sighting_id"],
         "shard": ["path", "size", "mtime_ns", "members", "listed_ns"],
         "note": ["name", "value"],

@@ -24,6 +24,7 @@ def programs(hours: float) -> dict[str, list[str]]:
         "folder": [],
         "clock": [],
         "flood": ["--images", "200000"],
+        "swap_under_fire": ["--images", "6000", "--seconds", "180", "--kills", "20"],
     }
     if hours:
         wanted["soak"] = ["--minutes", str(60 * hours), "--kills", str(round(6 * hours))]
@@ -47,9 +48,9 @@ def main() -> int:
             [sys.executable, "-m", f"tests.reliability.{name}", *arguments, "--seed", str(options.seed)]
         )
         ended.append((name, code, time.monotonic() - began))
-    print(f"\n{'program':12} {'seed':>5} {'seconds':>8}  outcome")
+    print(f"\n{'program':15} {'seed':>5} {'seconds':>8}  outcome")
     for name, code, seconds in ended:
-        print(f"{name:12} {options.seed:5} {seconds:8.0f}  {'passed' if code == 0 else f'FAILED (exit code {code})'}")
+        print(f"{name:15} {options.seed:5} {seconds:8.0f}  {'passed' if code == 0 else f'FAILED (exit code {code})'}")
     return 1 if any(code for _, code, _ in ended) else 0
 
 
