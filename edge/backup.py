@@ -1,8 +1,12 @@
-"""Backups of the ledger: whole, checked copies that are made while the daemon writes, the oldest of which give way."""
+"""Backups of the ledger: whole, checked copies that are made while the daemon writes, the oldest of which give way.
+
+What people said of images (edge/corrections) is copied beside each, under its name: a backup can be read as a ledger.
+"""
 
 from __future__ import annotations
 
 import fcntl
+import glob
 import os
 import re
 import shutil
@@ -17,6 +21,8 @@ from pathlib import Path
 
 from bundle.errors import BadConfig, PlanktowError
 from bundle.whole import sync_folder
+from edge.corrections.labelscopy import copy_labels
+from edge.corrections.labelsfile import SUFFIX, labels_file
 from edge.ledgercopy import BackupFailed, copy_ledger, discard
 from edge.setting import about, check_ranges
 from edge.soundness import check_ledger
@@ -68,7 +74,8 @@ def back_up(
     """Copies the ledger, at work or at rest, into `folder` and deletes all but the newest `keep` backups of it there.
 
     The copy bears its name only once it is whole, checked and on the disk. Calls `between_steps` each STEP_PAGES.
-    Raises BackupFailed, with nothing deleted and nothing left behind, BadConfig where `ledger` is none.
+    Raises BackupFailed, with nothing deleted and nothing left behind, BadConfig where `ledger` is none; where only the labels
+    of people cannot be copied, once the backup of the ledger is there.
     """
     if not ledger.is_file():
         raise BadConfig(f"{ledger}: no such ledger; give the file that `planktow-edge run` writes")
@@ -76,7 +83,7 @@ def back_up(
         folder.mkdir(exist_ok=True)  # not its parents: a disk that is not mounted must not be filled in its place
     with _alone_in(folder, ledger), _refused_by(folder):
         for left in folder.glob(f"*{PARTIAL}*"):
-            if _is_ours(ledger, left.name.partition(PARTIAL)[0]):
+            if _is_ours(ledger, left.name.partition(PARTIAL)[0].replace(SUFFIX, ".sqlite")):
                 left.unlink()  # of a run that was killed
         before = backups_of(ledger, folder)
         stamp = datetime.fromtimestamp(now_ns // 1_000_000_000, UTC).strftime("%Y%m%dT%H%M%SZ")
@@ -95,8 +102,19 @@ def back_up(
             discard(partial)
             raise
         sync_folder(folder)
-        for old in _ousted([*before, Backup(number, path, now_ns)], keep):
-            old.path.unlink(missing_ok=True)
+        try:
+            with_labels = copy_labels(ledger, labels_file(path))
+        except BadConfig as fault:
+            raise BackupFailed(f"the ledger was backed up as {path}, without what people said: {fault}") from None
+        finally:
+            for old in _ousted([*before, Backup(number, path, now_ns)], keep):
+                old.path.unlink(missing_ok=True)
+        # The last copies of labels that are gone, or cannot be read, outlive their ledgers.
+        if with_labels:
+            kept = {labels_file(each.path) for each in backups_of(ledger, folder)}
+            for file in folder.glob(f"{glob.escape(ledger.stem)}-*{SUFFIX}"):
+                if file not in kept and _is_ours(ledger, file.name.replace(SUFFIX, ".sqlite")):
+                    file.unlink(missing_ok=True)
     return path
 
 

@@ -1,6 +1,7 @@
 """From the ledger's rows to counts per label: in total, per time bin and per bundle, with every image accounted for.
 
-The counting itself is pure (`count_verdicts`); `read_counts` brings it the rows of one moment of the ledger.
+The counting itself is pure (`count_verdicts`); `read_counts` brings it the rows of one moment of the ledger. Where a person
+has given or confirmed the label of an image, that label is counted and not the machine's.
 """
 
 from __future__ import annotations
@@ -8,14 +9,17 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from bundle.errors import BadConfig
 from bundle.labels import UNCLASSIFIED
 from bundle.vote import NO_LABEL
 from edge.bins import SECOND_NS, bin_start
+from edge.corrections.humanlabel import HumanLabel
+from edge.corrections.lately import Lately
+from edge.corrections.looked import Looked, read_looked
 from edge.raising import Raising
 
 Verdict = tuple[int, int, int, int]  # capture time (UTC ns), bundle id, class index or NO_LABEL, number of such images
@@ -78,6 +82,7 @@ class Bin:
     counts: Mapping[str, int]
     bundles: tuple[LedgerBundle, ...]
     dropped: int = 0  # images captured in this bin that were left out
+    verified: Mapping[str, int] = field(default_factory=dict)  # of the counts: labels that people gave or confirmed
 
     @property
     def raising(self) -> Raising:
@@ -100,6 +105,8 @@ class Counts:
     bins: tuple[Bin, ...]  # in order of time; empty when no width was asked for
     from_ns: int | None = None
     to_ns: int | None = None
+    verified: Mapping[str, int] = field(default_factory=dict)  # of the totals: labels that people gave or confirmed
+    looked: tuple[Looked, ...] = field(default=(), repr=False)  # these images one by one
 
 
 def count_verdicts(
@@ -107,17 +114,27 @@ def count_verdicts(
     bundles: Iterable[LedgerBundle],
     width_ns: int | None,
     dropped: Iterable[tuple[int, int]] = (),
+    looked: Collection[Looked] = (),
 ) -> tuple[tuple[tuple[LedgerBundle, Mapping[str, int]], ...], tuple[Bin, ...]]:
     """Counts per bundle and per bin; with `width_ns` None there are no bins.
 
     dropped: capture time (UTC ns), number of images left out.
+    looked: those of the images, each with a verdict among `verdicts`, that people have labelled. Their label takes the
+    place of the verdict, in the share of the bundle that gave it; one that the bundle does not know follows its labels.
     A bundle without a verdict has its zeros in the first and no part in the bins.
     """
     by_id = {bundle.id: bundle for bundle in bundles}
-    per_bin: defaultdict[int, Counter[tuple[int, int]]] = defaultdict(Counter)
+    per_bin: defaultdict[int, _Tally] = defaultdict(Counter)
     for capture_ns, bundle_id, label, images in verdicts:
         per_bin[bin_start(capture_ns, width_ns) if width_ns else 0][bundle_id, label] += images
-    whole: Counter[tuple[int, int]] = Counter()
+    places = {bundle.id: _places(bundle) for bundle in by_id.values()} if looked else {}
+    verified: defaultdict[int, Counter[str]] = defaultdict(Counter)
+    for each in looked:
+        start_ns = bin_start(each.capture_ns, width_ns) if width_ns else 0
+        per_bin[start_ns][each.bundle_id, each.machine] -= 1
+        per_bin[start_ns][each.bundle_id, places[each.bundle_id].get(each.label, each.label)] += 1
+        verified[start_ns][each.label] += 1
+    whole: _Tally = Counter()
     for tally in per_bin.values():
         whole.update(tally)
     by_bundle = tuple((bundle, _named(whole, (bundle,))) for bundle in by_id.values())
@@ -130,7 +147,8 @@ def count_verdicts(
     for start_ns in sorted(per_bin.keys() | left_out.keys()):
         here = _bundles_in(per_bin[start_ns], by_id) if start_ns in per_bin else ()
         counts = _named(per_bin[start_ns], here) if here else {}
-        bins.append(Bin(start_ns, start_ns + width_ns, counts, here, left_out[start_ns]))
+        by_people = _ordered(verified[start_ns], counts)
+        bins.append(Bin(start_ns, start_ns + width_ns, counts, here, left_out[start_ns], by_people))
     return by_bundle, tuple(bins)
 
 
@@ -151,6 +169,7 @@ def read_counts(
     from_ns: int | None = None,
     to_ns: int | None = None,
     bundle: str | None = None,
+    labels: Mapping[bytes, HumanLabel] | None = None,
 ) -> Counts:
     """The counts of one moment of the ledger, binned by capture time when `width_ns` is given.
 
@@ -158,20 +177,25 @@ def read_counts(
     inside.
     bundle: the digest of one classifier or its beginning; only its verdicts are counted, while accounting, rejects and
     images dropped stay those of all. Raises BadConfig where none or several of the ledger match.
+    labels: what people said of images, by content; None: what stands in the file beside the ledger (`Lately`). Raises
+    BadConfig where that cannot be read.
     A daemon that writes meanwhile neither waits nor disturbs.
     """
     with one_moment(connection):
         accounting = read_accounting(connection)
         rejects = dict(connection.execute(_REJECTS).fetchall())
         bundles = read_bundles(connection)
-        verdicts = _verdicts(connection, width_ns, from_ns, to_ns)
+        verdicts, chosen = _verdicts(connection, width_ns, from_ns, to_ns), None
         if bundle is not None:
             only = chosen_bundle(bundles, bundle)
-            bundles, verdicts = [only], (verdict for verdict in verdicts if verdict[1] == only.id)
+            bundles, chosen, verdicts = [only], only.id, (verdict for verdict in verdicts if verdict[1] == only.id)
+        known = _LATELY.looked(connection) if labels is None else read_looked(connection, labels)
+        looked = [each for each in known if each.lies_in(from_ns, to_ns) and chosen in (None, each.bundle_id)]
         dropped = _between(connection, _DROPPED, "capture_ns", from_ns, to_ns) if width_ns else ()
-        by_bundle, bins = count_verdicts(verdicts, bundles, width_ns, dropped)
+        by_bundle, bins = count_verdicts(verdicts, bundles, width_ns, dropped, looked)
     totals = add_up(counts for _, counts in by_bundle)
-    return Counts(accounting, rejects, totals, by_bundle, bins, from_ns, to_ns)
+    verified = _ordered(Counter(each.label for each in looked), totals)
+    return Counts(accounting, rejects, totals, by_bundle, bins, from_ns, to_ns, verified, tuple(looked))
 
 
 def read_accounting(connection: sqlite3.Connection) -> Accounting:
@@ -199,6 +223,7 @@ def chosen_bundle(bundles: Sequence[LedgerBundle], beginning: str) -> LedgerBund
     raise BadConfig(f"{fault} with '{beginning}'; give enough digits of one of the ledger's: {known}")
 
 
+_LATELY = Lately()
 HOUR_NS = 3600 * SECOND_NS
 _REJECTS = "SELECT reason, images FROM refusal WHERE images > 0 ORDER BY images DESC, reason"
 _VERDICTS = "SELECT capture_ns, bundle_id, label, 1 FROM verdict JOIN image ON image.id = image_id WHERE aside IS NULL"
@@ -229,15 +254,39 @@ def _between(
     return connection.execute(query + "".join(condition for condition, _ in given), [bound for _, bound in given])
 
 
-def _named(tally: Counter[tuple[int, int]], bundles: Iterable[LedgerBundle]) -> dict[str, int]:
-    """Counts by label name, zeros included, in the order of the bundles' labels, `unclassified` last."""
+# (bundle id, class index or NO_LABEL, or a label that the bundle does not know) -> images
+_Tally = Counter[tuple[int, int | str]]
+
+
+def _named(tally: _Tally, bundles: Sequence[LedgerBundle]) -> dict[str, int]:
+    """Counts by label name, zeros included, in the order of the bundles' labels, `unclassified` last.
+
+    Labels that only people gave follow those of their bundle, in the order of the alphabet.
+    """
+    others: defaultdict[int, list[str]] = defaultdict(list)
+    for (bundle_id, label), images in tally.items():
+        if isinstance(label, str) and images:
+            others[bundle_id].append(label)
     return add_up(
-        {bundle.label_name(index): tally[bundle.id, index] for index in (*range(len(bundle.labels)), NO_LABEL)}
+        {
+            **{bundle.label_name(at): tally[bundle.id, at] for at in (*range(len(bundle.labels)), NO_LABEL)},
+            **{label: tally[bundle.id, label] for label in sorted(others[bundle.id])},
+        }
         for bundle in bundles
     )
 
 
-def _bundles_in(tally: Counter[tuple[int, int]], by_id: Mapping[int, LedgerBundle]) -> tuple[LedgerBundle, ...]:
+def _places(bundle: LedgerBundle) -> dict[str, int]:
+    """The class index of each label, `unclassified` included."""
+    return {**{label: index for index, label in enumerate(bundle.labels)}, UNCLASSIFIED: NO_LABEL}
+
+
+def _ordered(tally: Mapping[str, int], order: Iterable[str]) -> dict[str, int]:
+    """What is in `tally`, in that order."""
+    return {label: tally[label] for label in order if tally.get(label)} if tally else {}
+
+
+def _bundles_in(tally: _Tally, by_id: Mapping[int, LedgerBundle]) -> tuple[LedgerBundle, ...]:
     return tuple(by_id[id_] for id_ in sorted({bundle_id for bundle_id, _ in tally}))
 
 

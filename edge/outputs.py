@@ -12,10 +12,11 @@ import csv
 import io
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from bundle.errors import BadConfig
 from bundle.whole import json_bytes, write_whole
 from edge.bins import utc_text
 from edge.counts import Counts, read_counts
@@ -47,7 +48,11 @@ def publish(out: Path, ledger: Path, status: DaemonStatus) -> None:
     `out` is made when it is missing.
     """
     with closing(open_ledger_readonly(ledger)) as connection:
-        counts = read_counts(connection)
+        try:
+            counts = read_counts(connection)
+        except BadConfig as fault:  # people's labels cannot be read, which must not stop what others read
+            counts = read_counts(connection, labels={})
+            status = replace(status, problem="; ".join(filter(None, (status.problem, str(fault)))))
     out.mkdir(parents=True, exist_ok=True)
     write_whole(out / COUNTS_FILE, counts_csv(counts.totals))
     write_whole(out / STATUS_FILE, json_bytes(status_table(status, counts)))

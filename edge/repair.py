@@ -1,5 +1,7 @@
 """The repair of a damaged ledger: the newest sound backup takes its place, and the damaged files are kept beside it.
 
+What people said of images has a file of its own, known by content: it is left alone, or mended likewise where it is damaged.
+
 The images on the disk are the log: what was decided after the backup is found and decided again when the daemon scans.
 
 Each step can be the last one, by a power cut or kill -9. Until the plan is written nothing has happened to the ledger;
@@ -11,7 +13,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,7 @@ from typing import Any
 from bundle.errors import BadConfig
 from bundle.whole import json_bytes, sync_folder, write_whole
 from edge.backup import Backup, backups_of
+from edge.corrections.labelscopy import mend_labels
 from edge.ledgercopy import copy_ledger, discard
 from edge.ledgerfile import lock_ledger, repair_plan
 from edge.migrations import APPLICATION_ID
@@ -41,12 +44,13 @@ class Repaired:
     age_hours: float = 0.0  # of that backup, by its name
     refused: tuple[str, ...] = ()  # newer backups that are damaged too, and how
     continued: bool = False  # an earlier repair was cut short, and this one finished it
+    labels: tuple[str, ...] = ()  # what was done to the file of people's labels; none: nothing
 
     @property
     def lines(self) -> list[str]:
         """For a person."""
         if not self.faults:
-            return [f"{self.ledger}: the ledger is sound; nothing was changed"]
+            return [f"{self.ledger}: the ledger is sound; nothing was changed", *self.labels]
         told = ["finished the repair that was cut short"] if self.continued else []
         told += [f"{self.ledger}: {fault}" for fault in self.faults]
         if self.damaged is not None and MISSING not in self.faults:
@@ -63,7 +67,7 @@ class Repaired:
                 "no sound backup: start the daemon, and it begins a new ledger; images still in the watched folder are "
                 "counted anew, those that were deleted are missing"
             )
-        return told
+        return [*told, *self.labels]
 
 
 def repair(ledger: Path, backups: Path, now_ns: int) -> Repaired:
@@ -75,21 +79,28 @@ def repair(ledger: Path, backups: Path, now_ns: int) -> Repaired:
     if not ledger.parent.is_dir():
         raise BadConfig(f"{ledger.parent}: no such folder for the ledger; mount its disk, or check the path")
     with lock_ledger(ledger):
-        continued = repair_plan(ledger).exists()
-        if not continued:
+        done = _mended(ledger, backups, now_ns)
+        folder = [backup.path for backup in backups_of(ledger, backups)] if backups.is_dir() else []
+        return replace(done, labels=tuple(mend_labels(ledger, folder, now_ns)))
+
+
+def _mended(ledger: Path, backups: Path, now_ns: int) -> Repaired:
+    """The ledger alone."""
+    continued = repair_plan(ledger).exists()
+    if not continued:
+        discard(_fresh(ledger))
+        faults = _faults(ledger)
+        if not faults:
+            return Repaired(str(ledger))
+        try:
+            plan = _plan(ledger, backups, faults, now_ns)
+            write_whole(repair_plan(ledger), json_bytes(asdict(plan)))
+        except BaseException:
             discard(_fresh(ledger))
-            faults = _faults(ledger)
-            if not faults:
-                return Repaired(str(ledger))
-            try:
-                plan = _plan(ledger, backups, faults, now_ns)
-                write_whole(repair_plan(ledger), json_bytes(asdict(plan)))
-            except BaseException:
-                discard(_fresh(ledger))
-                raise
-        done = _read_plan(ledger)
-        _carry_out(ledger, done)
-        return Repaired(**{**asdict(done), "continued": continued})
+            raise
+    done = _read_plan(ledger)
+    _carry_out(ledger, done)
+    return Repaired(**{**asdict(done), "continued": continued})
 
 
 def _faults(ledger: Path) -> list[str]:

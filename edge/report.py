@@ -12,11 +12,13 @@ csv     one row per bin and label: bin_start,bin_end,label,count,bundles,dropped
         bundles, why there is no corrected count if so, and the totals: raw, and corrected as [count, low, high]. Read it
         with pandas.read_csv(file, comment="#", parse_dates=["bin_start", "bin_end"]), or in R with
         read.csv(file, comment.char = "#").
+        Where people have given or confirmed labels (docs/corrections.md), theirs are in the counts, a line of the head says of
+        how many images, and a last column `verified` of how many of the row's.
         A bin has a row for every label of the classifiers at work in it, zeros included: looked for and not found.
         A bin in which nothing was classified has no rows: no observation is not a zero. Where images were dropped in
         it, it has one row, without a label and a count.
 json    the same as nested objects, with the totals of each bundle beside the sum. `estimates` has for each label those of
-        the csv's columns from raised_count on that are known.
+        the csv's columns from raised_count on that are known, and the same per litre.
 table   for the screen: labels that were found, totals first.
 
 Where a stretch of time was asked for, counts, totals and bins are of the images captured in it, and a bin that reaches
@@ -55,6 +57,7 @@ COLUMNS = (
     *("raw_low", "raw_high", "corrected", "corrected_low", "corrected_high"),
     *("per_m3", "per_m3_low", "per_m3_high", "tow"),
 )
+VERIFIED = "verified"
 LABEL_COLUMNS = (
     66  # of a screen's 100, for the labels of the table by time; those that do not fit are joined as `others`
 )
@@ -72,6 +75,8 @@ def report_csv(reported: Reported) -> str:
     for bundle, share in counts.by_bundle:
         text.write(f"# bundle: {bundle.name} {bundle.digest} counted {sum(share.values())}\n")
     text.write(f"# total: {_json_line(dict(counts.totals))}\n")
+    if counts.verified:
+        text.write(f"# verified by people: {_json_line(dict(counts.verified))}\n")
     for note in (*([reported.note] if reported.note else []), *reported.survey_notes):
         text.write(f"# note: {' '.join(note.split())}\n")
     if corrected := _corrected_totals(reported):
@@ -79,7 +84,8 @@ def report_csv(reported: Reported) -> str:
     # A reader told that # begins a comment would cut a label that holds one, unless it is quoted.
     quote_all = any("#" in words for words in (*counts.totals, *reported.tow_names))
     writer = csv.writer(text, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC if quote_all else csv.QUOTE_MINIMAL)
-    writer.writerow(COLUMNS)
+    columns = (*COLUMNS, VERIFIED) if counts.verified else COLUMNS
+    writer.writerow(columns)
     for number, each in enumerate(counts.bins):
         start, end, bundles, raising = utc_text(each.start_ns), utc_text(each.end_ns), _bundle_names(each), each.raising
         tow = reported.tow_names[number] if reported.tow_names else ""
@@ -96,11 +102,13 @@ def report_csv(reported: Reported) -> str:
                 _rounded(raising.standard_deviation(count)),
                 *_estimated(estimates[label], reported.per_m3_in(number, label)),
                 tow,
+                *([each.verified.get(label, 0)] if counts.verified else []),
             )
             for label, count in each.counts.items()
         )
         if not each.counts:
-            writer.writerow((start, end, "", "", bundles, each.dropped, *[""] * (len(COLUMNS) - 7), tow))
+            row = (start, end, "", "", bundles, each.dropped, *[""] * (len(COLUMNS) - 7), tow)
+            writer.writerow((*row, *[""] * (len(columns) - len(COLUMNS))))
     return text.getvalue()
 
 
@@ -113,6 +121,7 @@ def report_json(reported: Reported) -> str:
         "from": None if counts.from_ns is None else utc_text(counts.from_ns),
         "to": None if counts.to_ns is None else utc_text(counts.to_ns),
         "totals": dict(counts.totals),
+        **({"verified": dict(counts.verified)} if counts.verified else {}),
         "note": reported.note,
         "survey_notes": list(reported.survey_notes),
         "estimates": _estimates_json(reported.estimates.totals, reported.per_m3),
@@ -130,6 +139,7 @@ def report_json(reported: Reported) -> str:
                 "end": utc_text(each.end_ns),
                 "bundles": [bundle.digest for bundle in each.bundles],
                 "counts": dict(each.counts),
+                **({"verified": dict(each.verified)} if counts.verified else {}),
                 "dropped": each.dropped,
                 "raising_factor": each.raising.factor,
                 "estimates": _estimates_json(bins[number], partial(reported.per_m3_in, number)),
@@ -168,6 +178,8 @@ def accounting_lines(counts: Counts) -> Text:
     if counts.rejects:
         lines.append("rejected: " + ", ".join(f"{reason} {images}" for reason, images in counts.rejects.items()))
     lines.append(f"duplicates, counted once: {accounting.duplicates}")
+    if counts.verified:
+        lines.append(f"labels given or confirmed by people: {sum(counts.verified.values())} of the counted")
     for bundle, share in counts.by_bundle:
         when = " in that time" if stretch else ""
         lines.append(f"counted{when} by {bundle.name}: {sum(share.values())}  (digest {bundle.digest[:12]}…)")
@@ -273,6 +285,7 @@ def _estimates_json(
     told = {}
     for label, each in estimates.items():
         dense = per_m3(label)
+        litre = None if dense is None else dense.per_litre()
         values = {
             "raised": each.raised,
             "raw_low": each.raw_low,
@@ -283,6 +296,9 @@ def _estimates_json(
             "per_m3": None if dense is None else dense.value,
             "per_m3_low": None if dense is None else dense.low,
             "per_m3_high": None if dense is None else dense.high,
+            "per_litre": None if litre is None else litre.value,
+            "per_litre_low": None if litre is None else litre.low,
+            "per_litre_high": None if litre is None else litre.high,
         }
         told[label] = {name: float(f"{value:.6g}") for name, value in values.items() if value is not None}
     return told

@@ -10,9 +10,12 @@ from pathlib import Path
 from bundle.errors import BadConfig
 from bundle.labels import UNCLASSIFIED
 from bundle.taxa import Taxon, read_taxa
+from edge.corrections.history import labels_beside
+from edge.corrections.humanlabel import HumanLabel
 from edge.counts import Bin, Counts, LedgerBundle, add_up, one_moment, read_counts
 from edge.estimates.estimate import Estimate, Estimates, estimate
 from edge.estimates.validated import bundle_of, read_validated
+from edge.keptscores import sampler
 from edge.survey.conditions import Conditions
 from edge.survey.surveyfile import Survey
 from edge.survey.tows import Tow
@@ -87,14 +90,15 @@ def read_reported(
     bundle: the folder of that bundle, where it is not one that ships.
     by_tow: the bins are the survey's tows, whatever the width. Raises BadConfig, BadBundle.
     """
+    labels = labels_beside(connection)
     with one_moment(connection):
-        counts = read_counts(connection, None if by_tow else width_ns, from_ns, to_ns, bundle=classifier)
+        counts = read_counts(connection, None if by_tow else width_ns, from_ns, to_ns, classifier, labels)
         tows = () if survey is None else survey.deployments(connection)
         whole = counts
         if by_tow:
             if not tows:
                 raise BadConfig("bins of tows need tows; give a --survey with a table [tows]")
-            counts = replace(counts, bins=_tow_bins(connection, counts, tows, classifier))
+            counts = replace(counts, bins=_tow_bins(connection, counts, tows, classifier, labels))
         chosen = at_work(counts)
         if bundle is not None and len(chosen) > 1:
             raise BadConfig(
@@ -103,9 +107,10 @@ def read_reported(
             )
         folder = bundle_of(chosen[0].digest, bundle) if len(chosen) == 1 else None
         validated = None if folder is None else read_validated(folder)
-        estimates = estimate(counts, validated)
+        estimates = estimate(counts, validated, scored=sampler(connection, counts, labels))
         if by_tow:  # not all images need lie in a tow: the totals are of all the same
-            estimates = replace(estimates, totals=estimate(whole, validated).totals)
+            totals = estimate(whole, validated, scored=sampler(connection, whole, labels)).totals
+            estimates = replace(estimates, totals=totals)
         if not chosen:
             estimates = replace(estimates, note=None)  # nothing to correct
         elif len(chosen) == 1 and folder is None:
@@ -119,14 +124,18 @@ def read_reported(
 
 
 def _tow_bins(
-    connection: sqlite3.Connection, counts: Counts, tows: Sequence[Tow], classifier: str | None
+    connection: sqlite3.Connection,
+    counts: Counts,
+    tows: Sequence[Tow],
+    classifier: str | None,
+    labels: Mapping[bytes, HumanLabel],
 ) -> tuple[Bin, ...]:
     """A bin for each tow in which something was classified or dropped, of what lies in the stretch asked for."""
     bins = []
     for start, end in clipped([(tow.start_ns, tow.end_ns) for tow in tows], counts.from_ns, counts.to_ns):
         if start >= end:
             continue
-        its = read_counts(connection, None, start, end, bundle=classifier)
+        its = read_counts(connection, None, start, end, classifier, labels)
         here = at_work(its)
         (dropped,) = connection.execute(
             "SELECT COUNT(*) FROM sighting WHERE dropped IS NOT NULL AND capture_ns >= ? AND capture_ns < ?",
@@ -134,7 +143,7 @@ def _tow_bins(
         ).fetchone()
         if here or dropped:
             found = add_up(share for bundle, share in its.by_bundle if bundle in here)
-            bins.append(Bin(start, end, found, here, int(dropped)))
+            bins.append(Bin(start, end, found, here, int(dropped), its.verified))
     return tuple(bins)
 
 

@@ -41,6 +41,7 @@ _PER_CUBIC_METRE = ("Number per cubic metre", f"{_P06}UPMM/")
 _SECONDS = ("Seconds", f"{_P06}UTBB/")
 _NOT_MEASURED = ("latitude", "longitude", "depth")  # conditions that the event itself holds
 _RAISED = "raised for images left out under overload; interval of the sampling alone, no error of the classifier"
+_VERIFIED = "ValidatedByHuman"  # of all its images
 _CORRECTED = "the classifier's known errors taken out"
 
 
@@ -122,7 +123,7 @@ class _Archive:
                     taxon.display_name,
                     label,
                     f"{self.provenance.software} (machine)",
-                    "PredictedByMachine",
+                    _VERIFIED if raw and each.verified.get(label) == raw else "PredictedByMachine",
                     f"{self.provenance.software}; {classifiers}",
                     taxon.group,
                 )
@@ -156,6 +157,8 @@ class _Archive:
         for label, _ in self._organisms(each):
             estimate, identity = each.estimates[label], self._occurrence(each, label)
             yield identity, *_COUNT, str(estimate.raw), *_ONES, "", "raw: images with this verdict", ""
+            if verified := each.verified.get(label):
+                yield identity, *_COUNT, str(verified), *_ONES, "", "of these: label given or confirmed by a person", ""
             for method, value, low, high in (
                 (_RAISED, estimate.raised, estimate.raw_low, estimate.raw_high),
                 (_CORRECTED, estimate.corrected, estimate.low, estimate.high),

@@ -178,7 +178,7 @@ class _Parts:
         return BadConfig(f"{self._out}: cannot be written ({error.strerror or error}); check the disk and the folder")
 
     def _cells(self, row: ImageRow, name: str) -> Sequence[str]:
-        taken, judged = utc_text(row.capture_ns), utc_text(row.classified_ns)
+        taken = utc_text(row.capture_ns)
         depth = _number(row.conditions.get("depth"))
         taxon = self._source.taxon(row.bundle, row.label)
         short = row.bundle.digest[:12]
@@ -193,7 +193,7 @@ class _Parts:
             _clock(taken),
             depth,
             depth,
-            *((category, "predicted", _date(judged), _clock(judged), str(row.bundle)) if row.classified else [""] * 5),
+            *_annotation(row, category),
             _number(row.score),
             str(row.votes),
             _number(row.asked),
@@ -209,6 +209,17 @@ class _Parts:
             row.bundle.name,
             row.bundle.digest,
         ]
+
+
+def _annotation(row: ImageRow, category: str) -> Sequence[str]:
+    """Category, status, date, time and person."""
+    if not row.classified:
+        return [""] * 5
+    if row.person is not None and row.labelled_ns is not None:
+        when = utc_text(row.labelled_ns)
+        return category, "validated", _date(when), _clock(when), row.person
+    when = utc_text(row.classified_ns)
+    return category, "predicted", _date(when), _clock(when), str(row.bundle)
 
 
 def _number(value: float | None) -> str:

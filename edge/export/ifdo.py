@@ -14,6 +14,7 @@ from typing import IO, Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from bundle.errors import BadConfig
+from bundle.labels import UNCLASSIFIED
 from edge.counts import one_moment
 from edge.export.description import Description
 from edge.export.library import library
@@ -109,6 +110,10 @@ def _header(source: Source, first: ImageRow, described: Description) -> dict[str
             taxon = source.taxon(bundle, label)
             known = [taxon.group, f"urn:lsid:marinespecies.org:taxname:{taxon.aphia_id}" if taxon.aphia_id else ""]
             labels.setdefault(label, {"id": label, "name": taxon.display_name, "info": "; ".join(filter(None, known))})
+    said = [each for each in source.labels.values() if each.label not in (None, UNCLASSIFIED)]
+    for label in sorted({each.label or "" for each in said} - labels.keys()):
+        labels[label] = {"id": label, "name": label, "info": "given by a person"}
+    people = sorted({each.person for each in said})
     header: dict[str, Any] = {
         "image-set-name": described.title,
         "image-set-uuid": str(_set_uuid(provenance, first)),
@@ -123,7 +128,8 @@ def _header(source: Source, first: ImageRow, described: Description) -> dict[str
         "image-annotation-creators": [
             {"id": bundle.digest, "name": f"{provenance.software}, classifier {bundle.name} (machine)"}
             for bundle in source.bundles
-        ],
+        ]
+        + [{"id": _person(name), "name": name} for name in people],
     }
     if described.creators:
         header["image-creators"] = [{"name": name} for name in described.creators]
@@ -159,14 +165,21 @@ def _item(source: Source, row: ImageRow) -> dict[str, Any]:
     if grey is not None:
         item["image-average-color"] = [round(grey)]
     if row.classified:
-        verdict = {
+        verdict: dict[str, Any] = {
             "label": row.label,
             "annotator": row.bundle.digest,
             "created-at": _instant(row.classified_ns),
             "confidence": min(1.0, max(0.0, row.score)),
         }
+        if row.person is not None and row.labelled_ns is not None:
+            verdict = {"label": row.label, "annotator": _person(row.person), "created-at": _instant(row.labelled_ns)}
         item["image-annotations"] = [{"shape": "whole-image", "coordinates": [], "labels": [verdict]}]
     return item
+
+
+def _person(name: str) -> str:
+    """The identity of an annotator: people have no digest."""
+    return f"person:{name}"
 
 
 def _where_and_when(row: ImageRow) -> dict[str, Any]:

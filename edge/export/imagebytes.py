@@ -26,10 +26,17 @@ def read_image(row: ImageRow, root: Path, shards: Shards, connection: sqlite3.Co
     The content is the judge, not the time of the file: the folder may be a copy. Raises BadConfig where it cannot be read:
     a disk that fails is not a file that is gone.
     """
-    for path, size in connection.execute(_FILES, (row.number,)).fetchall():
+    return read_content(row.number, row.sha256, root, shards, connection)
+
+
+def read_content(
+    number: int, sha256_hex: str, root: Path, shards: Shards, connection: sqlite3.Connection
+) -> bytes | None:
+    """The same for the image with this number in the ledger, and this content."""
+    for path, size in connection.execute(_FILES, (number,)).fetchall():
         for name in spelled(path):
             data = _read(name, size, root, shards)
-            if data is not None and sha256(data).hexdigest() == row.sha256:
+            if data is not None and sha256(data).hexdigest() == sha256_hex:
                 return data
     return None
 

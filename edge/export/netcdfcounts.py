@@ -99,11 +99,24 @@ def write_counts(file: Any, source: Source, found: Stretches) -> None:
         write(
             name, _of_estimate(part), long_name=long_name, units="1", cell_methods="time: sum", ancillary_variables=more
         )
+    if any(each.verified for each in found.every):
+        _write_verified(file, found, coordinates)
     if any(each.sampled.litres is not None for each in found.every):
         for name, part, long_name, beside in _CONCENTRATIONS:
             standard = {"standard_name": "number_concentration_of_biological_taxon_in_sea_water"} if beside else {}
             more = f"{beside} flags".strip()
             write(name, _of_concentration(part), long_name=long_name, units="m-3", ancillary_variables=more, **standard)
+
+
+def _write_verified(file: Any, found: Stretches, coordinates: str) -> None:
+    verified = np.full((len(found.labels), len(found.every)), -1, np.int32)
+    row = {label: number for number, label in enumerate(found.labels)}
+    for column, each in enumerate(found.every):
+        for label in each.estimates:
+            verified[row[label], column] = each.verified.get(label, 0)
+    words = "of raw_count: images whose label a person gave or confirmed"
+    more = {"long_name": words, "units": "1", "cell_methods": "time: sum", "coordinates": coordinates}
+    variable(file, "verified_count", "i4", ("taxon", "time"), fill=-1, **more)[:] = verified
 
 
 _Value = Callable[[Stretch, Estimate], float | None]

@@ -38,6 +38,7 @@ def export_parquet(source: Source, out: Path) -> Exported:
 _OWN = frozenset(MEASURES) | {
     *("path", "sha256", "copy", "bytes", "capture_time", "time_source", "deployment", "label", "classified", "votes"),
     *("asked", "score", "classified_time", "bundle_name", "bundle_digest", "display_name", "group", "aphia_id"),
+    *("machine_label", "labelled_by", "labelled_time"),
 }
 
 
@@ -70,6 +71,9 @@ def _schema(pa: Any, source: Source) -> Any:
         pa.field("display_name", word),
         pa.field("group", word),
         pa.field("aphia_id", pa.int64()),
+        pa.field("machine_label", word, nullable=False),
+        pa.field("labelled_by", word),
+        pa.field("labelled_time", instant),
         *(measured(name, unit) for name, unit in MEASURES.items()),
         *(
             pa.field(column, pa.float64(), metadata={"unit": source.conditions.units.get(name, "")})
@@ -101,6 +105,9 @@ def _record(source: Source, row: ImageRow, logged: Mapping[str, str]) -> dict[st
         "display_name": taxon.display_name,
         "group": taxon.group,
         "aphia_id": taxon.aphia_id,
+        "machine_label": row.machine_label,
+        "labelled_by": row.person,
+        "labelled_time": row.labelled_ns,
         **row.measures,
         **{logged[name]: value for name, value in row.conditions.items()},
     }

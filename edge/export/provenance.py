@@ -20,6 +20,7 @@ class Provenance:
     from_ns: int | None  # of images captured then or later, UTC ns; None: no bound
     to_ns: int | None  # and before then
     exported_ns: int
+    verified: int = 0  # images of the export whose label a person gave or confirmed
 
     @property
     def software(self) -> str:
@@ -43,10 +44,17 @@ class Provenance:
         until = "" if self.to_ns is None else f" before {utc_text(self.to_ns)}"
         stretch = f" captured{since}{' and' if since and until else ''}{until}" if since or until else ""
         return (
-            f"Images{stretch}, classified without human review by an ensemble of neural networks (hard vote): "
+            f"Images{stretch}, classified {self._review} by an ensemble of neural networks (hard vote): "
             f"{self.classifiers}. Software: {self.software}. Accounting of the whole ledger: {self.accounts}. "
             f"Exported {utc_text(self.exported_ns)}."
         )
+
+    @property
+    def _review(self) -> str:
+        if not self.verified:
+            return "without human review"
+        looked = "one image" if self.verified == 1 else f"{self.verified} images"
+        return f"({looked} then labelled by people)"
 
     def table(self) -> dict[str, Any]:
         """The same for JSON."""
@@ -58,4 +66,5 @@ class Provenance:
             "from": None if self.from_ns is None else utc_text(self.from_ns),
             "to": None if self.to_ns is None else utc_text(self.to_ns),
             "exported": utc_text(self.exported_ns),
+            **({"verified": self.verified} if self.verified else {}),
         }

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from bundle.vote import NO_LABEL
+from bundle.labels import UNCLASSIFIED
+from edge.corrections.humanlabel import HumanLabel
 from edge.counts import LedgerBundle
 from edge.survey.conditions import Conditions
 from edge.survey.tows import Tow
@@ -36,15 +37,18 @@ class ImageRow:
     capture_ns: int  # UTC ns
     time_source: str  # name, tag, csv or mtime
     bundle: LedgerBundle
-    label: str  # `unclassified` for none
-    classified: bool  # False: the members did not agree
+    label: str  # what is counted: the person's label if there is one, else the verdict; `unclassified` for none
+    classified: bool  # False: the members did not agree, or the person could not tell
     votes: int
     asked: int | None  # members; None: all there are
     score: float  # 0..1
     classified_ns: int  # UTC ns
-    measures: Mapping[str, float]  # width, height in pixels …, as edge.measures
+    measures: Mapping[str, float]  # width, height in pixels …, as bundle.measures
     conditions: Mapping[str, float]  # by name; what is not known is left out
     tow: str  # the deployment
+    machine_label: str  # the verdict
+    person: str | None = None  # who gave or confirmed the label; None: nobody has looked
+    labelled_ns: int | None = None  # UTC ns: when
 
     @property
     def identity(self) -> str:
@@ -85,10 +89,12 @@ def read_rows(
     to_ns: int | None = None,
     conditions: Conditions | None = None,
     tows: Sequence[Tow] = (),
+    labels: Mapping[bytes, HumanLabel] | None = None,
 ) -> Iterator[ImageRow]:
     """The images that `bundles` counted, in the order of capture time; only those captured in [from_ns, to_ns), UTC ns.
 
     tows: deployments in the order of time. Elsewhere the tow of an image is its first folder, or else its day in UTC.
+    labels: what people said of images, by content.
     """
     by_id = {bundle.id: bundle for bundle in bundles}
     query, bounds = _ROWS, []
@@ -104,14 +110,21 @@ def read_rows(
         around = known.at(np.array([row[6] for row in chunk], np.int64))
         for place, row in enumerate(chunk):
             here = {name: float(values[place]) for name, values in around.items() if math.isfinite(values[place])}
-            yield _row(row, by_id[row[8]], here, _tow(row[6], row[3], tows, starts))
+            human = labels.get(bytes.fromhex(row[1])) if labels else None
+            yield _row(row, by_id[row[8]], here, _tow(row[6], row[3], tows, starts), human)
 
 
-def _row(row: tuple[Any, ...], bundle: LedgerBundle, conditions: Mapping[str, float], tow: str) -> ImageRow:
+def _row(
+    row: tuple[Any, ...], bundle: LedgerBundle, conditions: Mapping[str, float], tow: str, human: HumanLabel | None
+) -> ImageRow:
     number, sha256, copy, path, size, mtime_ns, capture_ns, source, _, label, votes, asked, score, when, reused = row[
         :_FIRST_MEASURE
     ]
     measures = {name: value for name, value in zip(MEASURES, row[_FIRST_MEASURE:], strict=True) if value is not None}
+    machine = bundle.label_name(label)
+    counted, person, labelled_ns = machine, None, None
+    if human is not None and human.label is not None:
+        counted, person, labelled_ns = human.label, human.person, human.labelled_ns
     return ImageRow(
         number,
         sha256,
@@ -123,8 +136,8 @@ def _row(row: tuple[Any, ...], bundle: LedgerBundle, conditions: Mapping[str, fl
         capture_ns,
         source,
         bundle,
-        bundle.label_name(label),
-        label != NO_LABEL,
+        counted,
+        counted != UNCLASSIFIED,
         votes,
         asked,
         score,
@@ -132,6 +145,9 @@ def _row(row: tuple[Any, ...], bundle: LedgerBundle, conditions: Mapping[str, fl
         measures,
         conditions,
         tow,
+        machine,
+        person,
+        labelled_ns,
     )
 
 

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from bundle.errors import BadConfig
 from bundle.taxa import Taxon, read_taxa
+from edge.corrections.history import labels_beside
+from edge.corrections.humanlabel import HumanLabel
+from edge.corrections.looked import read_looked
 from edge.counts import Accounting, LedgerBundle, chosen_bundle, read_accounting, read_bundles
 from edge.estimates.validated import bundle_of
 from edge.export.provenance import Provenance
@@ -45,6 +48,7 @@ class Source:
     conditions: Conditions
     tows: tuple[Tow, ...]
     exported_ns: int
+    labels: Mapping[bytes, HumanLabel]  # what people said of images, by content
 
     def taxon(self, bundle: LedgerBundle, label: str) -> Taxon:
         """What the bundle says of its label; the label alone where it says nothing."""
@@ -52,18 +56,34 @@ class Source:
 
     def any_taxon(self, bundles: Sequence[LedgerBundle], label: str) -> Taxon:
         """The same where labels of one name were added up over bundles: what the first one with the label says."""
-        return self.taxon(next(bundle for bundle in bundles if label in bundle.labels), label)
+        return self.taxon(next((bundle for bundle in bundles if label in bundle.labels), bundles[0]), label)
 
     def rows(self) -> Iterator[ImageRow]:
         """Every counted image, in the order of capture time."""
         wanted = self.wanted
-        return read_rows(self.connection, self.bundles, wanted.from_ns, wanted.to_ns, self.conditions, self.tows)
+        return read_rows(
+            self.connection, self.bundles, wanted.from_ns, wanted.to_ns, self.conditions, self.tows, self.labels
+        )
 
     def provenance(self, accounting: Accounting | None = None) -> Provenance:
         """With the accounting of now, unless it is given."""
         accounting = accounting or read_accounting(self.connection)
         wanted = self.wanted
-        return Provenance(wanted.ledger.name, self.bundles, accounting, wanted.from_ns, wanted.to_ns, self.exported_ns)
+        return Provenance(
+            wanted.ledger.name,
+            self.bundles,
+            accounting,
+            wanted.from_ns,
+            wanted.to_ns,
+            self.exported_ns,
+            self._verified(),
+        )
+
+    def _verified(self) -> int:
+        """How many images of the export people have labelled."""
+        wanted, ids = self.wanted, {bundle.id for bundle in self.bundles}
+        looked = read_looked(self.connection, self.labels)
+        return sum(each.bundle_id in ids and each.lies_in(wanted.from_ns, wanted.to_ns) for each in looked)
 
 
 @contextmanager
@@ -83,6 +103,7 @@ def open_source(wanted: Wanted, now_ns: int) -> Iterator[Source]:
             survey.conditions() if survey else Conditions(),
             survey.deployments(connection) if survey else (),
             now_ns,
+            labels_beside(connection),
         )
 
 

@@ -13,6 +13,7 @@ from edge.counts import Accounting, Counts, LedgerBundle, add_up, read_counts
 from edge.estimates.estimate import Estimate, Estimates, estimate
 from edge.estimates.validated import Validated, read_validated
 from edge.export.source import Source
+from edge.keptscores import sampler
 from edge.reported import clipped
 from edge.survey.conditions import Conditions
 from edge.survey.volume import Sampled, sampled
@@ -41,6 +42,7 @@ class Stretch:
     dropped: int  # images left out under overload
     sampled: Sampled
     around: Around
+    verified: Mapping[str, int]  # images whose label people gave or confirmed, by it
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ def read_bins(source: Source, width_ns: int) -> Stretches:
             each.dropped,
             volume,
             look_around(source.conditions, start_ns, end_ns),
+            each.verified,
         )
         for place, (each, (start_ns, end_ns), volume) in enumerate(
             zip(counts.bins, spans, _sampled(source, spans), strict=True)
@@ -98,6 +101,7 @@ def read_tows(source: Source, width_ns: int) -> Stretches:
                 sum(each.dropped for each in counts.bins),
                 volume,
                 look_around(source.conditions, start_ns, end_ns),
+                counts.verified,
             )
         )
         shares.append(counts.totals)
@@ -129,9 +133,10 @@ def look_around(conditions: Conditions, start_ns: int, end_ns: int) -> Around:
 
 def _read(source: Source, width_ns: int, from_ns: int | None, to_ns: int | None) -> tuple[Counts, Estimates]:
     only = source.wanted.classifier
-    counts = read_counts(source.connection, width_ns, from_ns, to_ns, bundle=only)
+    labels = source.labels
+    counts = read_counts(source.connection, width_ns, from_ns, to_ns, bundle=only, labels=labels)
     validated, fault = _validated(source)
-    estimates = estimate(counts, validated)
+    estimates = estimate(counts, validated, scored=sampler(source.connection, counts, labels))
     return counts, replace(
         estimates, note=f"{estimates.note or 'no corrected counts'} ({fault})"
     ) if fault else estimates

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from edge.htmlreport.markup import Markup, element
 from edge.htmlreport.palette import GRID
 from edge.htmlreport.scale import time_ticks
-from edge.htmlreport.spell import share
+from edge.htmlreport.spell import plural, share
 from edge.htmlreport.svg import Frame, across_axis, drawing, value_axis
 
 
@@ -51,7 +51,7 @@ def stacked_shares(
     marks: list[tuple[float, str]] = [(float(ns), words) for ns, words in time_ticks(begin_ns, end_ns, 9)]
     return drawing(
         frame,
-        f"Composition over time in {len(columns)} bins; in total: {said or 'nothing'}",
+        f"Composition over time in {plural(len(columns), 'bin')}; in total: {said or 'nothing'}",
         element(
             "rect",
             x=frame.left,

@@ -131,6 +131,8 @@ def chunks(connection: sqlite3.Connection, counts: Counts, labels: Sequence[str]
         bundle.id: np.array([place[bundle.label_name(at)] for at in (*range(len(bundle.labels)), NO_LABEL)], np.int64)
         for bundle, _ in counts.by_bundle
     }
+    said = {each.image_id: place[each.label] for each in counts.looked}
+    looked = np.array(sorted(said), np.int64)
     bounds = [("capture_ns >= ?", counts.from_ns), ("capture_ns < ?", counts.to_ns)]
     given = [(condition, bound) for condition, bound in bounds if bound is not None]
     conditions = [
@@ -152,6 +154,9 @@ def chunks(connection: sqlite3.Connection, counts: Counts, labels: Sequence[str]
         for number, names in index.items():
             its = bundle_id == number
             named[its] = names[label[its]]
+        if len(looked):
+            for at in np.flatnonzero(np.isin(image, looked)):
+                named[at] = said[int(image[at])]
         yield Chunk(image, capture_ns, named, votes, asked, np.array(columns[6], np.float64))
 
 

@@ -15,10 +15,10 @@ class Markup(str):
 
 
 Child = str | Iterable["Child"] | None
-_VOID = frozenset(("br", "img", "meta"))
+_VOID = frozenset(("br", "hr", "img", "input", "link", "meta"))
 
 
-def element(name: str, *children: Child, **attributes: Value) -> Markup:
+def element(name: str, /, *children: Child, **attributes: Value) -> Markup:
     """<name attributes>children</name>.
 
     A child that is no Markup is escaped; None is left out; others than strings are taken apart. Attributes that are None

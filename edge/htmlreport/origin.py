@@ -53,6 +53,8 @@ def provenance(source: Source) -> Markup:
     for bundle, share_ in reported.counts.by_bundle:
         counted = f"{plural(sum(share_.values()), 'image')} counted, {len(bundle.labels)} labels"
         pairs.append((f"Classifier {bundle.name}", [counted, element("br"), element("code", bundle.digest)]))
+    if verified := sum(reported.counts.verified.values()):
+        pairs.append(("Looked at by people", f"{plural(verified, 'image')} of these; what they said is counted"))
     pairs += [
         (
             "Errors of the classifier",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from edge.htmlreport.markup import Markup, element
 from edge.htmlreport.palette import ACCENT, BAND
 from edge.htmlreport.scale import count_ticks, ticks, time_ticks
-from edge.htmlreport.spell import about, instant
+from edge.htmlreport.spell import about, instant, plural
 from edge.htmlreport.svg import Frame, across_axis, drawing, trace, value_axis
 
 
@@ -59,6 +59,6 @@ def _said(levels: Sequence[Level], name: str) -> str:
         return f"{name} over time: nothing was counted"
     most = max(levels, key=lambda level: level.value)
     return (
-        f"{name} over time in {len(levels)} bins: from {about(min(level.value for level in levels))} to "
+        f"{name} over time in {plural(len(levels), 'bin')}: from {about(min(level.value for level in levels))} to "
         f"{about(most.value)} a bin, the most at {instant(most.start_ns)}"
     )

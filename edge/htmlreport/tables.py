@@ -9,7 +9,7 @@ from edge.htmlreport.markup import Child, Markup, element, joined
 from edge.htmlreport.parts import figure, row, section, table
 from edge.htmlreport.ranking import Ranked, ranking
 from edge.htmlreport.source import Source
-from edge.htmlreport.spell import about, images, instant, interval, share, whole
+from edge.htmlreport.spell import about, images, instant, interval, plural, share, whole
 from edge.htmlreport.towed import Towed
 
 _RANKED = 15  # labels in the plot
@@ -35,6 +35,11 @@ def _explained(source: Source) -> Markup:
         )
     else:
         words += "It has the classifier's errors in it: a rare label may be made of the mistakes in a common one."
+    if verified := sum(source.reported.counts.verified.values()):
+        words += (
+            f" Of {plural(verified, 'image')} people gave or confirmed the label, and theirs is counted; "
+            "corrections are made of the others alone."
+        )
     return element("p", words)
 
 

@@ -462,6 +462,8 @@ def test_a_survey_gives_concentrations_and_tows(validated, tmp_path):
     chain = told["estimates"]["chain"]
     assert told["sampled"]["litres"] == 60, "30 images"
     assert chain["per_m3"] == pytest.approx(chain["corrected"] / 0.06, rel=1e-5)
+    for end in ("", "_low", "_high"):
+        assert chain[f"per_litre{end}"] == pytest.approx(chain[f"per_m3{end}"] / 1000, rel=1e-5)
     assert [each["name"] for each in told["tows"]] == ["north"]
     text = report(*given, "--format", "csv").stdout
     rows = list(csv.DictReader(line for line in text.splitlines() if not line.startswith("#")))

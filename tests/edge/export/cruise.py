@@ -7,10 +7,10 @@ from hashlib import sha256
 from pathlib import Path
 
 from bundle.folder import Bundle
+from bundle.measures import measure
 from edge.capture import Capture
 from edge.files import Found, look
 from edge.ledger import open_ledger
-from edge.measures import measure
 from edge.outcome import Again, Counted
 from edge.shards import members
 
