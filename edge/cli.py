@@ -12,7 +12,16 @@ import typer
 from bundle.command import command_group, typed
 from bundle.errors import BadConfig
 from bundle.whole import write_whole
+from edge.alertcli import alerts
+from edge.checkcli import check
+from edge.driftcli import drift
 from edge.exportcli import export
+from edge.labelscli import labels_app
+from edge.metricscli import metrics
+from edge.servecli import serve
+from edge.shadowcli import shadow
+from edge.summarycli import summary
+from edge.unitscli import install_units, uninstall_units
 
 app = command_group("Counts plankton on the camera host: watch a folder, classify, count, report.")
 
@@ -33,6 +42,9 @@ def run(
 
     Stop it with SIGTERM or Ctrl-C: it finishes the batch in hand; a second one ends it at once. Nothing is lost by that,
     nor by killing it.
+
+    SIGHUP has it take up another bundle without a stop: edge.toml is read anew for the bundle and the shadow alone. A symlink
+    that leads to another bundle is followed by itself.
     """
     import os
     import signal
@@ -48,14 +60,21 @@ def run(
 
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, hear)  # before anything slow is loaded
+    from edge.hangup import Hangup
 
-    from edge.config import config_from
+    hangup = Hangup(stop.set)
+
+    from edge.config import EdgeConfig, config_from
     from edge.daemon import run as count
     from edge.notify import log_to_stderr, notifier_from
+    from edge.swap import Reloading
 
-    settings = config_from(config, watch=watch, bundle=bundle, ledger=ledger, out=out)
+    def read() -> EdgeConfig:
+        return config_from(config, watch=watch, bundle=bundle, ledger=ledger, out=out)
+
+    settings = read()
     log_to_stderr()
-    count(settings, stop.is_set, notifier_from(os.environ, os.getpid()))
+    count(settings, stop.is_set, notifier_from(os.environ, os.getpid()), reloading=Reloading(hangup.asked, read))
 
 
 @app.command()
@@ -250,6 +269,16 @@ def report(
 
 
 app.command()(export)
+app.add_typer(labels_app, name="labels")
+app.command()(shadow)
+app.command()(drift)
+app.command()(serve)
+app.command()(alerts)
+app.command()(metrics)
+app.command()(summary)
+app.command()(check)
+app.command(name="install-units")(install_units)
+app.command(name="uninstall-units")(uninstall_units)
 
 
 @app.command(name="catch-up")
@@ -286,18 +315,32 @@ def catch_up(
 
 @app.command()
 def backup(
-    ledger: Annotated[Path, typer.Option(metavar="FILE", help="The ledger that `planktow-edge run` keeps.")],
-    folder: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where to.", show_default="`backups` beside the ledger")
+    ledger: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The ledger that `planktow-edge run` keeps.")
     ] = None,
-    keep: Annotated[int, typer.Option(min=1, help="So many of the newest stay there.")] = 7,
+    config: Annotated[Path | None, typer.Option(metavar="FILE", help="Or the edge.toml of the daemon.")] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where to.", show_default="as in FILE, or `backups` beside the ledger"),
+    ] = None,
+    keep: Annotated[
+        int | None, typer.Option(min=1, help="So many of the newest stay there.", show_default="as in FILE, or 7")
+    ] = None,
 ) -> None:
     """Copies the ledger, also while the daemon writes it, and checks the copy."""
     import time
 
-    from edge.backup import back_up
+    from edge.backup import BackupSettings, back_up
+    from edge.config import read_config
 
-    print(back_up(ledger, folder or ledger.parent / "backups", keep, time.time_ns()))
+    settings = BackupSettings()
+    if config is not None:
+        read = read_config(config)
+        ledger, settings = ledger or read.ledger, read.backup
+    if ledger is None:
+        raise BadConfig("give --config FILE, or --ledger FILE")
+    where = folder or settings.folder_for(ledger) or ledger.parent / BackupSettings().folder
+    print(back_up(ledger, where, keep or settings.keep, time.time_ns()))
 
 
 @app.command()

@@ -15,12 +15,14 @@ from typing import Any, Literal
 
 from bundle.errors import BadConfig
 from bundle.settings import read_settings
+from edge.alerts.settings import AlertSettings
 from edge.backup import BackupSettings
 from edge.overload import OverloadSettings
 from edge.quality import QualitySettings
 from edge.rejects import RejectSettings
 from edge.retention import RetentionSettings
 from edge.setting import about, check_ranges
+from edge.shadowsettings import ShadowSettings
 from edge.timesettings import TimeSettings
 
 
@@ -143,8 +145,15 @@ class EdgeConfig:
     retention: RetentionSettings = field(
         default_factory=RetentionSettings, metadata=about("table", "Deleting counted images to make room.")
     )
+    shadow: ShadowSettings = field(
+        default_factory=ShadowSettings, metadata=about("table", "A second classifier beside the one that counts.")
+    )
     backup: BackupSettings = field(
         default_factory=BackupSettings, metadata=about("table", "Copies of the ledger, made while counting goes on.")
+    )
+    alerts: AlertSettings = field(
+        default_factory=AlertSettings,
+        metadata=about("table", "What `planktow-edge alerts` tells, and to whom (docs/monitoring.md)."),
     )
 
     def __post_init__(self) -> None:
@@ -168,6 +177,8 @@ def read_config(file: Path) -> EdgeConfig:
         out=base / config.out,
         quality=config.quality.from_folder(base),
         rejects=dataclasses.replace(config.rejects, folder=str(base / config.rejects.folder)),
+        shadow=config.shadow.from_folder(base),
+        alerts=config.alerts.from_folder(base),
     )
 
 
