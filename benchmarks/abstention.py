@@ -10,7 +10,7 @@ coverage    share of images that have a label
 accuracy    of those
 validation  Bray-Curtis error of the raw counts of all validation images
 raw         mean error of raw counts on simulated tows (all compositions and sizes of benchmarks.counts_error, cross-fitted)
-corrected   the same of corrected counts, where `unclassified` is a verdict like others
+corrected   the same of counts corrected by the confusion table, where `unclassified` is a verdict like others
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from benchmarks.counts_error import bray_curtis, ours, raw, rounds_of
+from benchmarks.counts_error import bray_curtis, by_table, raw, rounds_of
 from benchmarks.heldout import Held, read_held
-from benchmarks.scored import mean_scores
+from benchmarks.scored import kept_scores
 from benchmarks.table import show
 from bundle.command import refusals
 from bundle.errors import BadData
+from edge.estimates.quantify import calibrated
 from edge.shipped import DEFAULT, shipped_bundle
 
 THRESHOLDS = (0.3, 0.5, 0.7, 0.9)
@@ -53,11 +54,9 @@ def judged(held: Held, tows: int, seed: int) -> tuple[float, float, float, float
     counts = held.confusion()
     whole = bray_curtis(counts.sum(axis=0)[None, :-1], counts.sum(axis=1)[None, :])[0]
     errors: dict[str, list[NDArray[np.float64]]] = {"raw": [], "ours": []}
-    for confusion, simulated in rounds_of(held, None, tows, np.random.default_rng(seed)):
-        verdicts = np.array([tow.verdicts for tow in simulated], np.float64)
-        present = np.array([tow.present for tow in simulated], np.float64)
-        errors["raw"].append(bray_curtis(raw(confusion, verdicts), present))
-        errors["ours"].append(bray_curtis(ours(confusion, verdicts), present))
+    for each in rounds_of(held, None, tows, np.random.default_rng(seed)):
+        errors["raw"].append(bray_curtis(raw(each), each.present))
+        errors["ours"].append(bray_curtis(by_table(each), each.present))
     plain, mended = (float(np.concatenate(parts).mean()) for parts in errors.values())
     return float(named.mean()), float(right.mean()) if len(right) else 0.0, float(whole), plain, mended
 
@@ -89,7 +88,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise BadData("some validation images are missing or in two class folders; give the whole data set")
         score = None
         if given.scores:
-            scores = mean_scores(bundle, given.images, "validation")
+            temperature = json.loads((bundle / "validation.json").read_bytes())["calibration"]["ensemble"][
+                "temperature"
+            ]
+            scores = calibrated(kept_scores(bundle, given.images, "validation"), temperature)
             score = scores[np.arange(len(scores)), np.minimum(held.verdict, held.classes - 1)]
         rows = Table(title=f"Abstention; {bundle.name}, {len(held.truth):,} validation images")
         for name in ("rule", "coverage", "accuracy", "validation", "raw", "corrected"):

@@ -1,29 +1,34 @@
 """How far raw and corrected counts are from the truth, and how often the 95 % interval holds it, on simulated tows.
 
-    python -m benchmarks.counts_error [--tows 100] [--part test] [--quapy] [--bundle DIR] [--images DIR] [--seed 1]
+    python -m benchmarks.counts_error [--tows 100] [--part test] [--verdicts-only] [--quapy] [--bundle DIR] [--images DIR]
 
-Tows are made of images that trained no member, drawn with replacement, with their recorded verdicts: --tows of each of six
-compositions and four sizes (200 to 20,000 images; numbers are Poisson). Compositions: as in training; Dirichlet with
-concentrations 0.05, 0.3 and 1 over the classes; four classes with nine tenths; rare and common flipped.
+Tows are made of images that trained no member, drawn with replacement: --tows of each of six compositions and four sizes (200
+to 20,000 images; numbers are Poisson). Compositions: as in training; Dirichlet with concentrations 0.05, 0.3 and 1 over the
+classes; four classes with nine tenths; rare and common flipped.
 
---part test        the counts are corrected by the bundle's validation confusion, the tows are of test images. Nothing was
+--part test        the counts are corrected by the bundle's validation record, the tows are of test images. Nothing was
                    tuned on these.
 --part validation  cross-fitting: the confusion is of one half of the validation images, the tows of the other, a new
                    split for each of --tows rounds. All that is tuned was tuned here.
+
+raw        what the classifier says
+plain ACC  adjusted classify-and-count: the inverse of the confusion table, cut at 0
+by table   the confusion table as reports use it, where the ledger has no scores
+corrected  as reports correct: blended with what the images' scores say. The members score the images first, half a minute;
+           --verdicts-only leaves that out, and `corrected` is then `by table`
+--quapy    adds QuaPy's ACC, and its EMQ on the same scores (pip install quapy)
 
 Error: Bray-Curtis dissimilarity of counted and true organisms per label, 0 to 1. Coverage: share of labels with at least one
 organism expected whose expected number the interval holds. Width: (high - low) / expected, median. The images of a class
 are few (1 to 150), and the same ones come again and again within a tow: that test images differ from validation's by
 chance acts as an error that the whole tow shares.
-
---quapy adds QuaPy's ACC on the same tows (pip install quapy; EMQ needs score vectors, which bundles do not record).
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,16 +36,52 @@ from numpy.typing import NDArray
 from rich.table import Table
 
 from benchmarks.heldout import KINDS, SIZES, Held, SimulatedTow, read_held, tows
+from benchmarks.scored import kept_scores
 from benchmarks.table import show
 from bundle.command import refusals
 from bundle.errors import BadData
 from edge.estimates.correction import POINT, corrected, draw_matrices, row_posterior
 from edge.estimates.estimate import REPLICATES
 from edge.estimates.intervals import WIDE, intervals, lowest_recall
+from edge.estimates.quantify import calibrated
+from edge.estimates.scored import Scored, blended
+from edge.estimates.validated import Validated, read_validated
 from edge.shipped import DEFAULT, shipped_bundle
 
 Counts = NDArray[np.float64]  # (T, C) for T tows
-Method = Callable[[NDArray[np.int64], Counts], Counts]  # confusion (C, C+1), verdicts (T, C+1)
+
+
+@dataclass(frozen=True, eq=False)
+class Round:
+    """T tows, the images that they are made of, and what they are corrected by."""
+
+    validated: Validated
+    held: Held
+    tows: Sequence[SimulatedTow]
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """(C, C+1)."""
+        return self.validated.confusion
+
+    @property
+    def verdicts(self) -> Counts:
+        """(T, C+1)."""
+        return np.array([tow.verdicts for tow in self.tows], np.float64)
+
+    @property
+    def present(self) -> Counts:
+        """(T, C) organisms."""
+        return np.array([tow.present for tow in self.tows], np.float64)
+
+    def scored(self, tow: SimulatedTow) -> Scored | None:
+        """All images of a tow with their scores, as often as they came."""
+        if self.held.scores is None:
+            return None
+        return Scored(np.repeat(self.held.scores, tow.times, axis=0), np.repeat(self.held.verdict, tow.times))
+
+
+Method = Callable[[Round], Counts]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,36 +99,46 @@ class Judged:
     support: NDArray[np.int64]  # validation images of the class
 
 
-def raw(_confusion: NDArray[np.int64], verdicts: Counts) -> Counts:
+def raw(round_: Round) -> Counts:
     """What the classifier says."""
-    return verdicts[:, :-1]
+    return round_.verdicts[:, :-1]
 
 
-def plain_acc(confusion: NDArray[np.int64], verdicts: Counts) -> Counts:
+def plain_acc(round_: Round) -> Counts:
     """Adjusted classify-and-count (Forman 2008): the pseudo-inverse of the plain shares, cut at 0, scaled to the sum."""
-    images = confusion.sum(axis=1, keepdims=True)
-    rows = np.where(images > 0, confusion / np.maximum(images, 1), np.eye(*confusion.shape))
+    rows, verdicts = _shares(round_.confusion), round_.verdicts
     found = np.clip(verdicts @ np.linalg.pinv(rows), 0, None)
     return found / found.sum(axis=1, keepdims=True) * verdicts.sum(axis=1, keepdims=True)
 
 
-def ours(confusion: NDArray[np.int64], verdicts: Counts) -> Counts:
-    """As reports correct totals."""
+def by_table(round_: Round) -> Counts:
+    """As reports correct totals without scores."""
+    confusion = round_.confusion
     matrices = draw_matrices(row_posterior(confusion, POINT), REPLICATES // 2, np.random.default_rng(0))
-    return np.concatenate([corrected(part, confusion, matrices) for part in _parts(verdicts)])
+    return np.concatenate([corrected(part, confusion, matrices) for part in _parts(round_.verdicts)])
 
 
-def quapy_acc(confusion: NDArray[np.int64], verdicts: Counts) -> Counts:
+def ours(round_: Round) -> Counts:
+    """As reports correct totals."""
+    centres = by_table(round_)
+    return np.array(
+        [
+            blended(tow.verdicts.astype(np.float64), centre, round_.scored(tow), round_.validated, None)
+            for tow, centre in zip(round_.tows, centres, strict=True)
+        ]
+    )
+
+
+def quapy_acc(round_: Round) -> Counts:
     """QuaPy's ACC with its default solver (`minimize`, on the simplex), from the same shares. Raises BadData without it."""
     try:
         from quapy.functional import normalize_prevalence
         from quapy.method.aggregative import ACC
     except ImportError:
         raise BadData("QuaPy is not installed; pip install quapy, or leave --quapy out") from None
-    images = confusion.sum(axis=1, keepdims=True)
-    square = np.where(images > 0, confusion / np.maximum(images, 1), np.eye(*confusion.shape))[:, :-1]
+    square = _shares(round_.confusion)[:, :-1]
     found = []
-    for verdict in verdicts:  # QuaPy knows no `unclassified`
+    for verdict in round_.verdicts:  # QuaPy knows no `unclassified`
         named = verdict[:-1] / max(verdict[:-1].sum(), 1)
         shares = ACC.solve_adjustment(
             class_conditional_rates=square.T, unadjusted_counts=named, method="inversion", solver="minimize"
@@ -96,26 +147,44 @@ def quapy_acc(confusion: NDArray[np.int64], verdicts: Counts) -> Counts:
     return np.array(found)
 
 
+def quapy_emq(round_: Round) -> Counts:
+    """QuaPy's EMQ on the scores of all images, calibrated as ours are, from the shares of validation."""
+    from quapy.method.aggregative import EMQ
+
+    assert round_.validated.temperature is not None
+    prior = round_.confusion.sum(axis=1) + 0.5
+    found = []
+    for tow in round_.tows:
+        scored = round_.scored(tow)
+        assert scored is not None
+        likely = calibrated(scored.scores, round_.validated.temperature)
+        found.append(np.asarray(EMQ.EM(prior / prior.sum(), likely)[0]) * len(likely))
+    return np.array(found)
+
+
+def _shares(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(C, C+1) plain shares of each class's verdicts; a class without images is taken for itself."""
+    images = confusion.sum(axis=1, keepdims=True)
+    return np.where(images > 0, confusion / np.maximum(images, 1), np.eye(*confusion.shape))
+
+
 def bray_curtis(one: Counts, other: Counts) -> NDArray[np.float64]:
     """(T,) dissimilarity of counts, 0 to 1 (Bray & Curtis 1957); 0 where both are empty."""
     whole = (one + other).sum(axis=1)
     return np.divide(np.abs(one - other).sum(axis=1), whole, out=np.zeros(len(one)), where=whole > 0)
 
 
-def judge(
-    rounds: Sequence[tuple[NDArray[np.int64], Sequence[SimulatedTow]]], methods: dict[str, Method], seed: int
-) -> Judged:
-    """Every method on every tow; rounds: a confusion (C, C+1) and the tows to correct by it."""
+def judge(rounds: Sequence[Round], methods: dict[str, Method], seed: int) -> Judged:
+    """Every method on every tow of every round; the interval is judged about `corrected`."""
     errors: dict[str, list[NDArray[np.float64]]] = {name: [] for name in methods}
     labels: list[tuple[NDArray[np.generic], ...]] = []
     random, before = np.random.default_rng(seed), 0
-    for confusion, simulated in rounds:
-        verdicts = np.array([tow.verdicts for tow in simulated], np.float64)
-        present = np.array([tow.present for tow in simulated], np.float64)
-        expected = np.array([tow.expected for tow in simulated])
-        found = {name: method(confusion, verdicts) for name, method in methods.items()}
+    for each in rounds:
+        confusion, verdicts = each.confusion, each.verdicts
+        expected = np.array([tow.expected for tow in each.tows])
+        found = {name: method(each) for name, method in methods.items()}
         for name, counts in found.items():
-            errors[name].append(bray_curtis(counts, present))
+            errors[name].append(bray_curtis(counts, each.present))
         wide = draw_matrices(row_posterior(confusion, WIDE), REPLICATES // 2, random)
         low, high = intervals(verdicts, np.ones(len(verdicts)), wide, lowest_recall(confusion), random)
         low, high = np.minimum(low, found["corrected"]), np.maximum(high, found["corrected"])
@@ -125,8 +194,8 @@ def judge(
         share, support = truth / expected.sum(axis=1)[tow], confusion.sum(axis=1)[label]
         width = (high - low)[tow, label] / truth
         labels.append((tow + before, inside, truth > high[tow, label], width, share, support))
-        before += len(simulated)
-    every = [tow for _, simulated in rounds for tow in simulated]
+        before += len(each.tows)
+    every = [tow for each in rounds for tow in each.tows]
     return Judged(
         np.array([tow.kind for tow in every]),
         np.array([tow.size for tow in every]),
@@ -198,15 +267,24 @@ def label_table(judged: Judged) -> Table:
 
 
 def rounds_of(
-    validation: Held, test: Held | None, each: int, random: np.random.Generator, sizes: Sequence[int] = SIZES
-) -> list[tuple[NDArray[np.int64], list[SimulatedTow]]]:
-    """With `test`, one confusion and `each` tows of a kind and size; without, `each` splits of the validation images."""
+    validation: Held,
+    test: Held | None,
+    each: int,
+    random: np.random.Generator,
+    sizes: Sequence[int] = SIZES,
+    temperature: float | None = None,
+) -> list[Round]:
+    """With `test`, one round of `each` tows of a kind and size; without, `each` rounds that split the validation images."""
+
+    def validated(held: Held) -> Validated:
+        return Validated(tuple(map(str, range(held.classes))), held.confusion(), temperature)
+
     if test is not None:
-        return [(validation.confusion(), list(tows(test, each, random, sizes)))]
+        return [Round(validated(validation), test, list(tows(test, each, random, sizes)))]
     found = []
     for _ in range(each):
         one, other = validation.halves(random)
-        found.append((one.confusion(), list(tows(other, 1, random, sizes))))
+        found.append(Round(validated(one), other, list(tows(other, 1, random, sizes))))
     return found
 
 
@@ -215,7 +293,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tows", type=int, default=100, help="of each of 6 compositions and 4 sizes")
     parser.add_argument("--part", choices=("test", "validation"), default="test")
-    parser.add_argument("--quapy", action="store_true", help="QuaPy's ACC too")
+    parser.add_argument("--verdicts-only", action="store_true", help="without scores")
+    parser.add_argument("--quapy", action="store_true", help="QuaPy's ACC and EMQ too")
     parser.add_argument("--bundle", type=Path, help="a bundle with test verdicts; else planktonset-121")
     parser.add_argument("--images", type=Path, default=Path("data/planktonset-dev"), help="folders by class")
     parser.add_argument("--seed", type=int, default=1)
@@ -223,11 +302,20 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with refusals("counts_error"):
         bundle = given.bundle or shipped_bundle(DEFAULT)
         held = {part: read_held(bundle, given.images, part) for part in ("validation", "test")}
-        methods: dict[str, Method] = {"raw": raw, "plain ACC": plain_acc, "corrected": ours}
+        methods: dict[str, Method] = {"raw": raw, "plain ACC": plain_acc, "by table": by_table, "corrected": ours}
+        temperature = None
+        if not given.verdicts_only:
+            scores = kept_scores(bundle, given.images, given.part)
+            if len(scores) != len(held[given.part].truth):
+                raise BadData(f"some {given.part} images are in two class folders; scores cannot be told apart")
+            held[given.part] = replace(held[given.part], scores=scores)
+            validated = read_validated(bundle)
+            temperature = None if validated is None else validated.temperature
         if given.quapy:
-            methods["QuaPy ACC"] = quapy_acc
+            methods |= {"QuaPy ACC": quapy_acc} | ({} if temperature is None else {"QuaPy EMQ": quapy_emq})
         random = np.random.default_rng(given.seed)
-        rounds = rounds_of(held["validation"], held["test"] if given.part == "test" else None, given.tows, random)
+        test = held["test"] if given.part == "test" else None
+        rounds = rounds_of(held["validation"], test, given.tows, random, temperature=temperature)
         title = f"Mean Bray-Curtis error and coverage; {bundle.name}, {given.part} images, seed {given.seed}"
         judged = judge(rounds, methods, given.seed)
         show(table(judged, title))

@@ -25,6 +25,7 @@ class Held:
     classes: int  # C
     truth: NDArray[np.int64]  # (M,) class
     verdict: NDArray[np.int64]  # (M,) class, or C for unclassified
+    scores: NDArray[np.float32] | None = None  # (M, C) as the ledger keeps them, where they were made
 
     def confusion(self) -> NDArray[np.int64]:
         """(C, C+1) images: true class, verdict."""
@@ -38,18 +39,23 @@ class Held:
         return self._only(one), self._only(~one)
 
     def _only(self, chosen: NDArray[np.bool_]) -> Held:
-        return Held(self.classes, self.truth[chosen], self.verdict[chosen])
+        scores = None if self.scores is None else self.scores[chosen]
+        return Held(self.classes, self.truth[chosen], self.verdict[chosen], scores)
 
 
 @dataclass(frozen=True, eq=False)
 class SimulatedTow:
-    """`expected` (C,) is the tow's intensity, `present` (C,) the organisms that came, `verdicts` (C+1,) what was said."""
+    """`expected` (C,) is the tow's intensity, `present` (C,) the organisms that came, `verdicts` (C+1,) what was said.
+
+    times (M,): how often each of the images came.
+    """
 
     kind: str
     size: int
     expected: NDArray[np.float64]
     present: NDArray[np.int64]
     verdicts: NDArray[np.int64]
+    times: NDArray[np.int64]
 
 
 def read_held(bundle: Path, images: Path, part: str, true_class: dict[str, int] | None = None) -> Held:
@@ -81,16 +87,19 @@ def hashed(images: Path, labels: Sequence[str]) -> dict[str, int]:
 
 def tows(held: Held, each: int, random: np.random.Generator, sizes: Sequence[int] = SIZES) -> Iterator[SimulatedTow]:
     """`each` tows of every kind and size, their images drawn with replacement from those of `held`, Poisson in number."""
-    counts = held.confusion()
-    images = counts.sum(axis=1)
-    present = images > 0
-    rows = np.where(present[:, None], counts / np.maximum(images, 1)[:, None], 1 / counts.shape[1])
+    images = np.bincount(held.truth, minlength=held.classes)
+    of_class = [np.flatnonzero(held.truth == label) for label in range(held.classes)]
     for kind in KINDS:
         for size in sizes:
             for _ in range(each):
                 expected = size * prevalence(kind, images, random)
                 organisms = random.poisson(expected)
-                yield SimulatedTow(kind, size, expected, organisms, random.multinomial(organisms, rows).sum(axis=0))
+                times = np.zeros(len(held.truth), np.int64)
+                for label in np.flatnonzero(organisms):
+                    here = of_class[label]
+                    times[here] = random.multinomial(organisms[label], np.full(len(here), 1 / len(here)))
+                verdicts = np.bincount(held.verdict, weights=times, minlength=held.classes + 1).astype(np.int64)
+                yield SimulatedTow(kind, size, expected, organisms, verdicts, times)
 
 
 def prevalence(kind: str, images: NDArray[np.int64], random: np.random.Generator) -> NDArray[np.float64]:

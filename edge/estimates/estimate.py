@@ -13,7 +13,8 @@ from bundle.labels import UNCLASSIFIED
 from edge.counts import Counts, LedgerBundle
 from edge.estimates.correction import POINT, Floats, corrected, draw_matrices, row_posterior, sets_at_once
 from edge.estimates.intervals import WIDE, intervals, lowest_recall
-from edge.estimates.poisson import weighted
+from edge.estimates.poisson import garwood, weighted
+from edge.estimates.scored import Sampler, blended
 from edge.estimates.validated import Validated
 from edge.raising import Raising
 
@@ -57,8 +58,17 @@ class Estimates:
     note: str | None  # why there is no corrected count, a sentence for a person
 
 
-def estimate(counts: Counts, validated: Validated | None, seed: int = 0, relative_volume_sd: float = 0.0) -> Estimates:
+def estimate(
+    counts: Counts,
+    validated: Validated | None,
+    seed: int = 0,
+    relative_volume_sd: float = 0.0,
+    scored: Sampler | None = None,
+) -> Estimates:
     """Estimates of `counts`; corrected ones where one bundle gave all verdicts and `validated` is its own.
+
+    scored: the scores that were kept of images, which better the corrected counts. Images whose label people gave or
+    confirmed are known: the classifier's errors are taken out of the others.
 
     Bins are corrected each by itself, drawn towards the composition of the whole: they need not add up to the totals, and
     their sums have narrower intervals than adding ends would say. The same seed gives the same numbers. Raises ValueError
@@ -66,7 +76,7 @@ def estimate(counts: Counts, validated: Validated | None, seed: int = 0, relativ
     """
     if not 0 <= relative_volume_sd < np.inf:
         raise ValueError(f"relative_volume_sd is a number from 0, not {relative_volume_sd}")
-    strata = [_Stratum(each.counts, each.raising) for each in counts.bins] or [_whole(counts)]
+    strata = [_Stratum(each.counts, each.raising, each.verified) for each in counts.bins] or [_whole(counts)]
     plain = Estimates(
         _plain_totals(counts.totals, strata), tuple(_plain(each) for each in strata[: len(counts.bins)]), None
     )
@@ -74,7 +84,7 @@ def estimate(counts: Counts, validated: Validated | None, seed: int = 0, relativ
     note = _why_not(working or [bundle for bundle, _ in counts.by_bundle[:1]], validated)
     if note is not None or validated is None:
         return Estimates(plain.totals, plain.bins, note)
-    return _with_corrections(plain, strata, validated, seed, relative_volume_sd)
+    return _with_corrections(plain, strata, validated, seed, relative_volume_sd, scored)
 
 
 @dataclass(frozen=True)
@@ -83,12 +93,20 @@ class _Stratum:
 
     counts: Mapping[str, int]
     raising: Raising
+    verified: Mapping[str, int]  # of the counts: what people said
+
+    def machine(self, labels: Sequence[str]) -> list[int]:
+        """(C+1) images that are the classifier's to be wrong about, `unclassified` last. Where a person could not tell either,
+        the image is one of these."""
+        known = {**self.verified, UNCLASSIFIED: 0}
+        return [self.counts.get(label, 0) - known.get(label, 0) for label in (*labels, UNCLASSIFIED)]
 
 
 def _whole(counts: Counts) -> _Stratum:
     """All as one bin. Images left out are known without bins only where no stretch was asked for."""
     everything = counts.from_ns is None and counts.to_ns is None
-    return _Stratum(counts.totals, Raising(sum(counts.totals.values()), counts.accounting.dropped if everything else 0))
+    dropped = counts.accounting.dropped if everything else 0
+    return _Stratum(counts.totals, Raising(sum(counts.totals.values()), dropped), counts.verified)
 
 
 def _why_not(working: Sequence[LedgerBundle], validated: Validated | None) -> str | None:
@@ -147,14 +165,13 @@ def _with_corrections(
     validated: Validated,
     seed: int,
     relative_sd: float,
+    scored: Sampler | None,
 ) -> Estimates:
     labels, random = validated.labels, np.random.default_rng(seed)
     weights = _weights(strata)
     if weights is None:
         return plain
-    verdicts = np.array([_row(each.counts, labels) for each in strata], np.float64).reshape(
-        len(strata), len(labels) + 1
-    )
+    verdicts = np.array([each.machine(labels) for each in strata], np.float64).reshape(len(strata), len(labels) + 1)
     factors = np.array(weights)
     raised = (factors @ verdicts)[None, :]
     squares = (factors**2 @ verdicts).sum()
@@ -163,8 +180,10 @@ def _with_corrections(
     wide = draw_matrices(row_posterior(validated.confusion, WIDE), REPLICATES, random)
     recall = lowest_recall(validated.confusion)
     whole = corrected(raised, validated.confusion, points)
+    whole[0] = blended(raised[0], whole[0], scored(None) if scored else None, validated, None)
     low, high = intervals(raised / factor, np.array([factor]), wide, recall, random, relative_sd)
-    total = _joined(plain.totals, labels, whole[0], low[0], high[0])
+    known = _known(strata, weights)
+    total = _joined(plain.totals, labels, whole[0], low[0], high[0], known)
     if not plain.bins:
         return Estimates(total, (), None)
     few = int(np.clip(BIN_DRAWS // (len(strata) * len(labels)), FEWEST, MOST))
@@ -172,9 +191,13 @@ def _with_corrections(
     base = whole[0] / whole.sum() if whole.sum() else None
     held = verdicts * own[:, None]
     centre = _in_parts(held, validated.confusion, points[:few], base)
+    if scored:
+        for number in range(len(strata)):
+            centre[number] = blended(held[number], centre[number], scored(number), validated, base)
     low, high = intervals(verdicts, own, wide[:few], recall, random, relative_sd)
     bins = tuple(
-        _joined(plain.bins[number], labels, centre[number], low[number], high[number]) for number in range(len(strata))
+        _joined(plain.bins[number], labels, centre[number], low[number], high[number], _known([each], [own[number]]))
+        for number, each in enumerate(strata)
     )
     return Estimates(total, bins, None)
 
@@ -189,15 +212,36 @@ def _in_parts(
     return np.concatenate(parts)
 
 
-def _row(counts: Mapping[str, int], labels: Sequence[str]) -> list[int]:
-    """(C+1) images, `unclassified` last."""
-    return [counts.get(label, 0) for label in (*labels, UNCLASSIFIED)]
+@dataclass(frozen=True)
+class _Known:
+    """Images of one label as people gave it, raised; its 95 % interval knows of chance alone."""
+
+    value: float
+    low: float
+    high: float
+
+
+def _known(strata: Sequence[_Stratum], weights: Sequence[float]) -> dict[str, _Known]:
+    found = {}
+    for label in dict.fromkeys(label for each in strata for label in each.verified if label != UNCLASSIFIED):
+        images = [float(each.verified.get(label, 0)) for each in strata]
+        value = sum(weight * each for weight, each in zip(weights, images, strict=True))
+        found[label] = _Known(value, *(weighted(images, list(weights)) if value else garwood(0)))
+    return found
 
 
 def _joined(
-    plain: Mapping[str, Estimate], labels: Sequence[str], centre: Floats, low: Floats, high: Floats
+    plain: Mapping[str, Estimate],
+    labels: Sequence[str],
+    centre: Floats,
+    low: Floats,
+    high: Floats,
+    known: Mapping[str, _Known],
 ) -> dict[str, Estimate]:
-    """With the corrected numbers; the interval is widened where it leaves its own estimate out."""
+    """With the corrected numbers; the interval is widened where it leaves its own estimate out.
+
+    What is known comes on top; the ends of the sum lie at distances that add up in squares (Zou & Donner 2008).
+    """
     place = dict(zip(labels, count()))
     found = {}
     for label, each in plain.items():
@@ -205,10 +249,18 @@ def _joined(
             at = place[label]
             value = float(centre[at])
             ends = min(float(low[at]), value), max(float(high[at]), value)
-        elif label == UNCLASSIFIED:
+        elif label == UNCLASSIFIED or label in known:
             value, ends = 0.0, (0.0, 0.0)
         else:  # of another bundle that gave no verdict
             found[label] = each
             continue
+        if label in known:
+            more = known[label]
+            below, above = value - ends[0], ends[1] - value
+            value += more.value
+            ends = (
+                max(value - float(np.hypot(below, more.value - more.low)), 0.0),
+                value + float(np.hypot(above, more.high - more.value)),
+            )
         found[label] = Estimate(each.raw, each.raised, each.raw_low, each.raw_high, value, *ends)
     return found

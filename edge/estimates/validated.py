@@ -24,6 +24,7 @@ class Validated:
 
     labels: tuple[str, ...]  # C labels, those of the bundle
     confusion: NDArray[np.int64]  # (C, C+1) images: row = true class, column = verdict, last column = unclassified
+    temperature: float | None = None  # that brings the members' mean scores nearest to probabilities (Guo et al. 2017)
 
     def __post_init__(self) -> None:
         wanted = (len(self.labels), len(self.labels) + 1)
@@ -31,6 +32,8 @@ class Validated:
             raise BadBundle(f"the confusion has the shape {self.confusion.shape}, not {wanted}; make the bundle anew")
         if (self.confusion < 0).any():
             raise BadBundle("the confusion has negative counts; make the bundle anew")
+        if self.temperature is not None and not 0.01 <= self.temperature <= 100:
+            raise BadBundle(f"the temperature is {self.temperature}, not from 0.01 to 100; make the bundle anew")
 
 
 def read_validated(bundle: Path) -> Validated | None:
@@ -77,8 +80,10 @@ def _parse(data: bytes, file: Path) -> Validated | None:
         rows = found["confusion"]
         if any(type(count) is not int for row in rows for count in row):
             raise ValueError
-        return Validated(labels, np.array(rows, np.int64))
+        calibration = found.get("calibration") or {}
+        temperature = (calibration.get("ensemble") or {}).get("temperature")
+        return Validated(labels, np.array(rows, np.int64), None if temperature is None else float(temperature))
     except BadBundle as fault:
         raise BadBundle(f"{file}: {fault}") from None
-    except (ValueError, KeyError, TypeError, OverflowError):
+    except (ValueError, KeyError, TypeError, OverflowError, AttributeError):
         raise BadBundle(f"{file}: no labels and whole-numbered confusion counts in it; make the bundle anew") from None

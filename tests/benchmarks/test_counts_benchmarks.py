@@ -2,12 +2,13 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from benchmarks import abstention, counts_emq
-from benchmarks.counts_error import bray_curtis, judge, main, ours, plain_acc, raw, rounds_of, table
+from benchmarks import abstention
+from benchmarks.counts_error import bray_curtis, by_table, judge, main, ours, plain_acc, raw, rounds_of, table
 from benchmarks.heldout import KINDS, Held, prevalence, read_held, tows
 from bundle.errors import BadData
 
@@ -75,7 +76,7 @@ def test_tows_are_of_every_composition_and_size_and_hold_as_many_verdicts_as_org
 
 
 def test_the_table_compares_raw_and_corrected_in_cross_fitting_and_on_test():
-    methods = {"raw": raw, "plain ACC": plain_acc, "corrected": ours}
+    methods = {"raw": raw, "plain ACC": plain_acc, "by table": by_table, "corrected": ours}
     for test in (None, made_up(2)):
         rounds = rounds_of(made_up(1), test, 2, np.random.default_rng(0), sizes=(50, 300))
         judged = judge(rounds, methods, seed=0)
@@ -92,17 +93,19 @@ def test_the_error_of_counts_is_zero_for_equal_and_one_for_disjoint_ones():
 def test_the_commands_print_their_tables(recorded, capsys):
     bundle, images = recorded
     where = ["--bundle", str(bundle), "--images", str(images), "--tows", "1"]
-    main(where)
+    main([*where, "--verdicts-only"])
     assert "corrected - raw" in capsys.readouterr().out
     abstention.main(where)
     assert "min_votes 2" in capsys.readouterr().out
 
 
-def test_emq_is_judged_on_the_scores_of_the_images_drawn():
+def test_corrected_counts_are_judged_with_the_scores_of_the_images_drawn():
     test = made_up(2)
-    sure = np.eye(5)[test.truth] + 1e-6
-    kinds, sizes, found = counts_emq.errors(
-        made_up(1), test, sure / sure.sum(axis=1, keepdims=True), 1, {"EMQ": counts_emq.emq}, seed=0
+    sure = np.eye(5, dtype=np.float32)[test.truth] * 0.98 + 0.004
+    (round_,) = rounds_of(
+        made_up(1), replace(test, scores=sure), 2, np.random.default_rng(0), sizes=(300,), temperature=1.0
     )
-    assert len(kinds) == len(sizes) == 18
-    assert found["EMQ"].max() < 0.01 < found["raw"].mean()
+    by_verdicts, by_scores = (bray_curtis(method(round_), round_.present).mean() for method in (by_table, ours))
+    assert by_scores < 0.5 * by_verdicts
+    without = replace(round_, held=test)
+    assert np.array_equal(ours(without), by_table(without))
