@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check soak bench format clean
+.PHONY: help demo test check soak bench wheelhouse format clean
 
 help: ## This list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 demo: .venv/edge ## Count real FlowCam images from a watched folder (needs the network once)
 	$(BIN)/planktow-edge demo
@@ -23,6 +23,11 @@ bench: .venv/dev ## How fast it counts, how soon, how it scales (FULL=1 IMAGES=f
 	$(BIN)/python -m benchmarks.latency $(BENCH) $(if $(FULL),--seconds 20,--seconds 8 --rounds 2)
 	$(BIN)/python -m benchmarks.scaling $(BENCH) $(if $(FULL),--rounds 5,--count 1500 --known 100000)
 bench: BENCH = $(if $(IMAGES),--images $(IMAGES)) $(if $(BUNDLE),--bundle $(BUNDLE))
+
+wheelhouse: .venv/edge ## A folder to install a camera host from, without internet (ARCH=aarch64 PYVER=3.11 EXTRAS=web,export BUNDLES=name,... OUT=folder)
+	$(BIN)/pip install --quiet packaging
+	$(BIN)/python -m tests.reliability.wheelhouse $(if $(ARCH),--arch $(ARCH)) $(if $(PYVER),--python $(PYVER)) \
+		$(if $(EXTRAS),--extras $(EXTRAS)) $(if $(BUNDLES),--bundles $(BUNDLES)) $(if $(OUT),--out $(OUT))
 
 check: .venv/dev ## Format, lint, types and the import contracts
 	$(BIN)/ruff format --check .
