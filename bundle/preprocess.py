@@ -20,6 +20,7 @@ from bundle.imagefile import ImageFile, inspect
 Pixels = NDArray[np.uint8]
 
 MAX_IMAGE_PIXELS = 64_000_000  # an 8k x 8k frame; a header that asks for more is refused before anything is allocated
+WHITE_BELOW = 12  # grey levels below the background that may still be water
 INK_STEP = 26  # grey levels darker than the background that count as ink: a tenth of the range, above sensor noise
 
 cv2.setNumThreads(1)  # a resize of a small image gains nothing from threads, and they would fight the interpreters
@@ -33,7 +34,7 @@ class InputSpec:
     fit: Literal["long_side"] = "long_side"  # the long side is scaled to S, the aspect ratio kept
     pad: Literal["white", "border"] = "white"  # what fills the rest: white, or the median of the image's own border
     polarity: Literal["dark_on_light", "light_on_dark"] = "dark_on_light"  # light_on_dark images are inverted first
-    # white: the greys are scaled so that the image's own background, the median of its border, is white, whatever the light.
+    # white: the greys are scaled so that the image's own background, as its border shows it, is white, whatever light and noise.
     background: Literal["as_is", "white"] = "as_is"
     max_image_pixels: int = MAX_IMAGE_PIXELS
 
@@ -85,9 +86,9 @@ def prepare_grey(grey: Pixels, spec: InputSpec) -> Prepared:
     """From an image as `decode` gives it, (H, W) uint8, to a member's input."""
     if spec.polarity == "light_on_dark":
         grey = 255 - grey
-    background = border_median(grey)
-    if spec.background == "white" and 0 < background < 255:
-        grey, background = whitened(grey, background), 255
+    quartile, background = border_levels(grey)
+    if spec.background == "white" and (white := white_level(quartile, background)) < 255:
+        grey, background = whitened(grey, white), 255
     height, width = grey.shape
     return Prepared(fit(grey, spec, background), features(grey, background), width, height)
 
@@ -146,19 +147,36 @@ _AS_STORED: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
 }
 
 
-def border_median(grey: Pixels) -> int:
-    """The background's grey level, 0..255: the median of the outermost ring of pixels."""
+def border_levels(grey: Pixels) -> tuple[int, int]:
+    """Lower quartile and median of the outermost ring of pixels, grey levels 0..255; the median is the background."""
     ring = np.concatenate((grey[0], grey[-1], grey[:, 0], grey[:, -1]))
-    return int(np.bincount(ring, minlength=256).cumsum().searchsorted((len(ring) + 1) // 2))
+    up_to = np.bincount(ring, minlength=256).cumsum()
+    quartile, median = up_to.searchsorted(((len(ring) + 3) // 4, (len(ring) + 1) // 2))
+    return int(quartile), int(median)
 
 
-def whitened(grey: Pixels, background: int) -> Pixels:
-    """The greys times 255 / background, rounded; what is lighter than the background is white. background: 1 to 255.
+def border_median(grey: Pixels) -> int:
+    """The background's grey level, 0..255."""
+    return border_levels(grey)[1]
+
+
+def white_level(quartile: int, median: int) -> int:
+    """The grey level from which on all is water, 1..255: below the background by twice the border's own spread.
+
+    The spread is from the median down to the lower quartile: noise and uneven light make it, and a border of one level, as
+    most images have that were cut from a white ground, has none. At most WHITE_BELOW: beyond, it is an organism that reaches
+    the border. A black border tells nothing, and all stays as it is.
+    """
+    return max(median - min(2 * (median - quartile), WHITE_BELOW), 1) if median else 255
+
+
+def whitened(grey: Pixels, white: int) -> Pixels:
+    """The greys times 255 / white, rounded; what is lighter is white. white: 1 to 255.
 
     Light is multiplied: half of it halves all greys, ink and water alike, and this takes it back. In whole numbers, so that every
     host gives the same bytes.
     """
-    levels = (np.arange(256, dtype=np.int64) * 255 + background // 2) // background
+    levels = (np.arange(256, dtype=np.int64) * 255 + white // 2) // white
     scaled: Pixels = cv2.LUT(grey, np.minimum(levels, 255).astype(np.uint8)).astype(np.uint8, copy=False)
     return scaled
 

@@ -10,7 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bundle.errors import BadBundle, BadImage
-from bundle.preprocess import FEATURES, INK_STEP, InputSpec, border_median, decode, features, fit, prepare, whitened
+from bundle.preprocess import (
+    FEATURES,
+    INK_STEP,
+    InputSpec,
+    border_levels,
+    border_median,
+    decode,
+    features,
+    fit,
+    prepare,
+    white_level,
+    whitened,
+)
 from tests.bundle.rendered import every_format, file_of, organism, pattern, tiff
 
 WHITE = InputSpec(side=16)
@@ -206,6 +218,36 @@ def test_with_a_white_background_an_image_looks_alike_whatever_the_light(light):
     assert dim.features == pytest.approx(bright.features, abs=0.02)
 
 
+@pytest.mark.parametrize(
+    ("quartile", "median", "white"),
+    [
+        (255, 255, 255),  # a white border of one level
+        (200, 200, 200),  # a grey one
+        (198, 200, 196),  # noise: twice the way to the lower quartile
+        (190, 200, 188),  # at most 12: an organism reaches the border
+        (0, 200, 188),
+        (1, 3, 1),
+        (0, 0, 255),  # a black border tells nothing
+    ],
+)
+def test_white_is_below_the_background_by_twice_the_spread_of_the_border(quartile, median, white):
+    assert white_level(quartile, median) == white
+
+
+@pytest.mark.parametrize("noise", [1, 2, 4])
+def test_noise_on_a_white_ground_is_taken_for_water(noise):
+    random = np.random.default_rng(0)
+    image = np.full((60, 60), 255, np.uint8)
+    image[20:40, 20:40] = 90
+    noisy = np.clip(np.rint(image + random.normal(0, noise, image.shape)), 0, 255).astype(np.uint8)
+    water = np.ones(image.shape, bool)
+    water[20:40, 20:40] = False
+    assert (noisy[water] == 255).mean() < 0.8
+    greys = whitened(noisy, white_level(*border_levels(noisy)))
+    assert (greys[water] == 255).mean() > 0.85
+    assert np.abs(greys[~water].mean() - 90) < 5
+
+
 @given(st.integers(1, 255))
 def test_a_background_becomes_white_and_what_is_lighter_does_too(background):
     greys = whitened(np.arange(256, dtype=np.uint8).reshape(16, 16), background).ravel()
@@ -247,7 +289,7 @@ def digest_of(prepared):
         (9, 200, InputSpec(96, pad="border"), "611d9371c7fcfc87"),
         (200, 9, InputSpec(96, polarity="light_on_dark"), "bd61f4f6efda1735"),
         (64, 64, InputSpec(64), "071f816ce443f9cd"),
-        (64, 64, InputSpec(64, background="white"), "a1d3ab904caff2f0"),
+        (64, 64, InputSpec(64, background="white"), "ee0987c6c1ed4123"),
         (3, 5, InputSpec(16), "d6dee14a81c0c211"),
     ],
 )

@@ -28,7 +28,7 @@ HOME = ROOT / ".venv-tflite-runtime"
 TINY = ROOT / "tests" / "data" / "tiny-3"
 AGREEMENT = 0.99  # least share of equal verdicts that we accept
 # Of int8 members on rendered images, which are like nothing they have seen, so that more of them lie near a border.
-AGREEMENT_ON_THE_STRANGE = 0.97
+AGREEMENT_ON_THE_STRANGE = 0.93
 
 pytestmark = pytest.mark.timeout(900)  # the first run downloads
 

@@ -1,5 +1,6 @@
 """The workers: what comes back of a batch, and what of a worker that dies, hangs or cannot start."""
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 
 from bundle.errors import PlanktowError
@@ -211,8 +213,9 @@ def hold(folder: Path, monkeypatch, which: str, seconds: float) -> None:
 
 def children(process: int) -> list[int]:
     """The workers of a process."""
-    return [
-        int(child)
-        for child in Path(f"/proc/{process}/task/{process}/children").read_text().split()
-        if b"edge.worker" in Path(f"/proc/{child}/cmdline").read_bytes()
-    ]
+    found = []
+    for child in psutil.Process(process).children():  # not /proc/PID/task/PID/children, which may miss some
+        with contextlib.suppress(psutil.Error):
+            if "edge.worker" in " ".join(child.cmdline()):
+                found.append(child.pid)
+    return found

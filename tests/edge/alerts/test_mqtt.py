@@ -201,8 +201,8 @@ def test_a_command_that_comes_and_goes_says_nothing_of_presence():
     broker.stop()
 
 
-# paho leaves a socket to the garbage collector when its handshake fails.
-@pytest.mark.filterwarnings("ignore:Exception ignored in. <ssl:pytest.PytestUnraisableExceptionWarning")
+# paho leaves sockets to the garbage collector when its handshake fails, and the pair that wakes its thread.
+@pytest.mark.filterwarnings("ignore:Exception ignored in. <s:pytest.PytestUnraisableExceptionWarning")
 @needs_mosquitto
 def test_mosquitto_with_tls_and_a_password(tmp_path):
     if shutil.which("openssl") is None:
