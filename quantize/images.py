@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 
 from bundle.errors import BadData, BadImage
+from bundle.folder import Bundle
 from bundle.imagefile import IMAGE_SUFFIXES
 from bundle.pace import Say, paced, silent
-from bundle.preprocess import FEATURES, InputSpec, prepare
+from bundle.preprocess import FEATURES, InputSpec, Pixels, prepare
 from bundle.whole import sha256_hex
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,28 @@ def load_images(
     if mapped:
         pixels.flush()
     return Labelled(np.array([found[sha256].label for sha256 in hashes], np.int32), pixels, features)
+
+
+def decoded(bundle: Bundle, path: Path) -> Pixels:
+    """An image that the bundle was validated on, (H, W) uint8. Raises BadData."""
+    try:
+        return bundle.decode(_read(path))
+    except BadImage as error:
+        raise BadData(
+            f"{path}: {error}; it could be read when the bundle was made, so look at this host's OpenCV"
+        ) from None
+
+
+def batched(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """So many at a time; the last batch may have fewer."""
+    batch: list[Item] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
 
 
 def require_varied(labelled: Labelled, folder: Path) -> None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle.errors import BadData, BadImage
 from bundle.folder import Bundle, open_bundle
 from bundle.machine import usable_cores
 from bundle.measures import measure
@@ -17,7 +16,7 @@ from bundle.pace import Say, paced
 from bundle.preprocess import Pixels
 from bundle.reference import BALLOTS, MEASURES, VOTED, Reference, histogram
 from bundle.vote import NO_LABEL
-from quantize.images import find_images, require_images
+from quantize.images import batched, decoded, find_images, require_images
 from quantize.verify import split_of
 
 BATCH = 32  # images
@@ -35,7 +34,7 @@ def make_reference(bundle: Path, data: Path, say: Say) -> Reference:
     found = find_images(data, opened.labels, say)
     require_images(found, hashes, "validation", data)
     paths = [found[sha256].path for sha256 in hashes]
-    verdicts, seen = look(opened, (_decoded(opened, path) for path in paced(paths, len(paths), "images", say)))
+    verdicts, seen = look(opened, (decoded(opened, path) for path in paced(paths, len(paths), "images", say)))
     return reference_of(opened, verdicts, seen)
 
 
@@ -47,7 +46,7 @@ def look(bundle: Bundle, images: Iterator[Pixels]) -> tuple[NDArray[np.int64], N
     ensemble = bundle.load(usable_cores())
     verdicts: list[NDArray[np.int64]] = []
     seen: list[NDArray[np.float64]] = []
-    for batch in _batches(images):
+    for batch in batched(images, BATCH):
         prepared = [bundle.prepare_grey(grey) for grey in batch]
         voted = [bundle.classify(ensemble, prepared, all_ballots=ballots == "all") for ballots in BALLOTS]
         verdicts.append(np.where(voted[0].label == NO_LABEL, len(bundle.labels), voted[0].label))
@@ -75,25 +74,3 @@ def reference_of(bundle: Bundle, verdicts: NDArray[np.int64], seen: NDArray[np.f
             for place, ballots in enumerate(BALLOTS)
         },
     )
-
-
-def _batches(images: Iterator[Pixels]) -> Iterator[Sequence[Pixels]]:
-    batch: list[Pixels] = []
-    for image in images:
-        batch.append(image)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _decoded(bundle: Bundle, path: Path) -> Pixels:
-    try:
-        return bundle.decode(path.read_bytes())
-    except OSError as error:
-        raise BadData(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
-    except BadImage as error:
-        raise BadData(
-            f"{path}: {error}; it could be read when the bundle was made, so look at this host's OpenCV"
-        ) from None

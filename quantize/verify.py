@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 
 from bundle.ensemble import RUNTIME
-from bundle.errors import BadBundle, BadConfig, BadData, BadImage
+from bundle.errors import BadBundle, BadConfig, BadData
 from bundle.folder import Bundle, open_bundle
 from bundle.machine import usable_cores
 from bundle.pace import Say, paced
 from bundle.preprocess import Prepared
 from bundle.training import TRAINING, Split, read_finished
 from quantize.bits import compare_bits
-from quantize.images import Found, find_images, require_images
+from quantize.images import Found, batched, decoded, find_images, require_images
 from quantize.recorded import Recorded, read_recorded
 from quantize.verification import Changed, PartCheck, Verification
 
@@ -139,22 +139,5 @@ def _check_part(bundle: Bundle, part: str, expected: Sequence[Expected], threads
 
 def _batches(bundle: Bundle, expected: Sequence[Expected], say: Say) -> Iterator[list[Prepared]]:
     """The images as the members see them, a batch at a time, and no more of them in memory."""
-    batch: list[Prepared] = []
-    for each in paced(expected, len(expected), "images", say):
-        batch.append(_prepared(bundle, each.image.path))
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
-def _prepared(bundle: Bundle, path: Path) -> Prepared:
-    try:
-        return bundle.prepare(path.read_bytes())
-    except OSError as error:
-        raise BadData(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
-    except BadImage as error:
-        raise BadData(
-            f"{path}: {error}; it could be read when the bundle was made, so look at this host's OpenCV"
-        ) from None
+    images = (decoded(bundle, each.image.path) for each in paced(expected, len(expected), "images", say))
+    return batched((bundle.prepare_grey(grey) for grey in images), BATCH)
