@@ -83,7 +83,7 @@ def check_backups(ledger: Path, settings: BackupSettings, now_ns: int) -> Findin
         said = f"none in {folder} yet; the daemon makes one when it has started"
         return ok(group, said)
     hours = (now_ns - made[-1].made_ns) / _HOUR_NS
-    said = f"the newest of {len(made)} is {hours:.0f} hours old ({made[-1].path})"
+    said = f"the newest of {len(made)} is {hours:.0f} h old ({made[-1].path})"
     if hours > 2 * settings.every_hours + 1:
         return warn(group, said, "see what the daemon says of it: journalctl -u 'planktow-edge@*' | grep -i backup")
     return ok(group, said)
