@@ -15,9 +15,9 @@ import numpy as np
 from bundle.folder import Bundle
 from bundle.vote import NO_LABEL
 from edge.bins import SECOND_NS
-from edge.files import Found
-from edge.ledger import open_ledger
-from edge.migrations import transaction
+from edge.intake.files import Found
+from edge.ledger.ledger import open_ledger
+from edge.ledger.migrations import transaction
 
 DAYS = 20  # a cruise
 FIRST_DAY_NS = 1_793_836_800 * SECOND_NS  # 2026-11-05T00:00:00Z, in UTC ns
@@ -94,7 +94,7 @@ def schema_of(connection: sqlite3.Connection) -> set[tuple[str, str, str, str]]:
     }
 
 
-# As the triggers of edge/migrations.py would have kept them, had the rows come one by one.
+# As the triggers of edge/ledger/migrations.py would have kept them, had the rows come one by one.
 _ACCOUNTS = (
     """
     UPDATE account SET

@@ -21,7 +21,7 @@ from pathlib import Path
 from benchmarks.camera import write_images
 from bundle.errors import PlanktowError
 from edge.config import EdgeConfig
-from edge.ledgerfile import open_ledger_readonly
+from edge.ledger.ledgerfile import open_ledger_readonly
 from tests.edge.images import image_bytes, kind_of
 from tests.reliability.ship import QUICK, Ship, tree, until
 

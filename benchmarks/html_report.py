@@ -39,7 +39,7 @@ from edge.bins import SECOND_NS
 from edge.counts import read_counts
 from edge.htmlreport.facts import read_facts
 from edge.htmlreport.write import SAMPLES, SPARE
-from edge.ledgerfile import open_ledger_readonly
+from edge.ledger.ledgerfile import open_ledger_readonly
 from edge.shipped import DEFAULT, shipped_bundle
 
 LEAST = 1000  # images of the smallest ledger

@@ -38,7 +38,7 @@ from benchmarks.flood import GIVE_UP_SECONDS, new_ship, under_way, warm_up
 from benchmarks.table import facts, show, write_json
 from bundle.command import refusals, say
 from bundle.folder import open_bundle
-from edge.ledgerfile import open_ledger_readonly
+from edge.ledger.ledgerfile import open_ledger_readonly
 from edge.shipped import DEFAULT, shipped_bundle
 from tests.reliability.ship import Image, Ship
 

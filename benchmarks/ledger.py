@@ -36,17 +36,17 @@ from bundle.command import refusals, say
 from bundle.folder import Bundle, open_bundle
 from bundle.measures import Measures
 from edge.bins import SECOND_NS
-from edge.capture import Capture
+from edge.capture.capture import Capture
 from edge.counts import read_counts
-from edge.files import Found
-from edge.ledger import Ledger, open_ledger
-from edge.ledgerfile import open_ledger_readonly
-from edge.outcome import Counted
-from edge.outputs import DaemonStatus, publish
+from edge.daemon.outcome import Counted
+from edge.daemon.outputs import DaemonStatus, publish
+from edge.intake.files import Found
+from edge.ledger.ledger import Ledger, open_ledger
+from edge.ledger.ledgerfile import open_ledger_readonly
+from edge.ledger.soundness import check_ledger
 from edge.report import report_csv
 from edge.reported import read_reported
 from edge.shipped import DEFAULT, shipped_bundle
-from edge.soundness import check_ledger
 
 BATCH = 64  # images
 LEAST = 10_000  # images of the smallest ledger

@@ -35,7 +35,7 @@ from rich.table import Table
 from benchmarks.filled_ledger import DAYS, fill_ledger
 from bundle.command import refusals, say
 from bundle.folder import open_bundle
-from edge.files import Found
+from edge.intake.files import Found
 from tests.edge.images import TINY_BUNDLE, image_bytes, kind_of
 from tests.reliability.ship import Ship, put_renamed, until
 

@@ -12,13 +12,13 @@ from pathlib import Path
 from bundle.folder import Bundle
 from bundle.measures import measure
 from bundle.preprocess import decode_as, inspect_within
-from edge.capture import CaptureTimes
-from edge.classify import read_whole
+from edge.capture.capture import CaptureTimes
 from edge.config import EdgeConfig
-from edge.files import Found
-from edge.ledger import Ledger, open_ledger
-from edge.ledgerfile import open_ledger_readonly
-from edge.outcome import Counted
+from edge.daemon.classify import read_whole
+from edge.daemon.outcome import Counted
+from edge.intake.files import Found
+from edge.ledger.ledger import Ledger, open_ledger
+from edge.ledger.ledgerfile import open_ledger_readonly
 
 STAGES = ("note", "read", "hash", "capture time", "known?", "decode", "measure", "prepare", "members", "record")
 ALL_MEMBERS = "members, all asked"  # instead of "members", where ballots = "all"

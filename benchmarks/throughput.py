@@ -43,7 +43,7 @@ from benchmarks.table import facts, show, write_json
 from bundle.command import refusals, say
 from bundle.folder import Bundle, open_bundle
 from bundle.machine import usable_cores
-from edge.files import scan
+from edge.intake.files import scan
 from edge.shipped import DEFAULT, shipped_bundle
 
 FEW = 500  # images of a turn of what is slow: the naive loop and Keras

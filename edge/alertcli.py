@@ -51,7 +51,7 @@ def alerts(
     from edge.alerts.watch import once as look_once
     from edge.alerts.watch import require_rules, run
     from edge.config import read_config
-    from edge.notify import log_to_stderr, notifier_from
+    from edge.daemon.notify import log_to_stderr, notifier_from
     from edge.screen import show
 
     settings = read_config(config)

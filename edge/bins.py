@@ -6,7 +6,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 from bundle.errors import BadConfig
-from edge.files import FARTHEST_NS
+from edge.intake.files import FARTHEST_NS
 
 SECOND_NS = 1_000_000_000
 _UNIT_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}

@@ -19,9 +19,9 @@ from edge.exportcli import export
 from edge.labelscli import labels_app
 from edge.metricscli import metrics
 from edge.servecli import serve
-from edge.shadowcli import shadow
-from edge.summarycli import summary
-from edge.unitscli import install_units, uninstall_units
+from edge.shadow.shadowcli import shadow
+from edge.summary.summarycli import summary
+from edge.units.unitscli import install_units, uninstall_units
 
 app = command_group("Counts plankton on the camera host: watch a folder, classify, count, report.")
 
@@ -60,14 +60,14 @@ def run(
 
     for signal_number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signal_number, hear)  # before anything slow is loaded
-    from edge.hangup import Hangup
+    from edge.daemon.hangup import Hangup
 
     hangup = Hangup(stop.set)
 
     from edge.config import EdgeConfig, config_from
-    from edge.daemon import run as count
-    from edge.notify import log_to_stderr, notifier_from
-    from edge.swap import Reloading
+    from edge.daemon.daemon import run as count
+    from edge.daemon.notify import log_to_stderr, notifier_from
+    from edge.swap.swap import Reloading
 
     def read() -> EdgeConfig:
         return config_from(config, watch=watch, bundle=bundle, ledger=ledger, out=out)
@@ -221,7 +221,7 @@ def report(
 
     from edge.bins import parse_stretch, parse_width
     from edge.counts import HOUR_NS
-    from edge.ledgerfile import open_ledger_readonly
+    from edge.ledger.ledgerfile import open_ledger_readonly
     from edge.report import FORMATS, report_table
     from edge.reported import read_reported
     from edge.screen import show
@@ -298,8 +298,8 @@ def catch_up(
     from contextlib import closing
 
     from edge.bins import parse_stretch
-    from edge.catchup import Request, ask
-    from edge.ledgerfile import open_ledger_readonly
+    from edge.intake.catchup import Request, ask
+    from edge.ledger.ledgerfile import open_ledger_readonly
 
     request = Request(*parse_stretch(since, until))
     with closing(open_ledger_readonly(ledger)) as connection:
@@ -330,8 +330,8 @@ def backup(
     """Copies the ledger, also while the daemon writes it, and checks the copy."""
     import time
 
-    from edge.backup import BackupSettings, back_up
     from edge.config import read_config
+    from edge.ledger.backup import BackupSettings, back_up
 
     settings = BackupSettings()
     if config is not None:
@@ -355,9 +355,9 @@ def tune(
     from bundle.command import say
     from bundle.folder import open_bundle
     from edge.config import read_config
+    from edge.daemon.tuning import tune as find
+    from edge.daemon.tuning import tuning_table, write_tuned
     from edge.screen import show
-    from edge.tuning import tune as find
-    from edge.tuning import tuning_table, write_tuned
 
     settings = read_config(config)
     bundle = open_bundle(settings.bundle)
@@ -379,10 +379,10 @@ def retention(
     from contextlib import closing
 
     from edge.config import read_config
-    from edge.forecast import forecast, forecast_table
-    from edge.ledgerfile import open_ledger_readonly
+    from edge.intake.watch import check_folder
+    from edge.ledger.ledgerfile import open_ledger_readonly
+    from edge.retention.forecast import forecast, forecast_table
     from edge.screen import show
-    from edge.watch import check_folder
 
     if not dry_run:
         raise BadConfig("only the daemon deletes; add --dry-run to see what it would delete")
@@ -407,7 +407,7 @@ def repair(
     """
     import time
 
-    from edge.repair import repair as mend
+    from edge.ledger.repair import repair as mend
 
     for line in mend(ledger, folder or ledger.parent / "backups", time.time_ns()).lines:
         print(line)

@@ -16,14 +16,14 @@ from typing import Any, Literal
 from bundle.errors import BadConfig
 from bundle.settings import read_settings
 from edge.alerts.settings import AlertSettings
-from edge.backup import BackupSettings
-from edge.overload import OverloadSettings
-from edge.quality import QualitySettings
-from edge.rejects import RejectSettings
-from edge.retention import RetentionSettings
+from edge.capture.timesettings import TimeSettings
+from edge.daemon.rejects import RejectSettings
+from edge.intake.overload import OverloadSettings
+from edge.ledger.backup import BackupSettings
+from edge.quality.quality import QualitySettings
+from edge.retention.retention import RetentionSettings
 from edge.setting import about, check_ranges
-from edge.shadowsettings import ShadowSettings
-from edge.timesettings import TimeSettings
+from edge.shadow.shadowsettings import ShadowSettings
 
 
 @dataclass(frozen=True)

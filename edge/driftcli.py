@@ -53,7 +53,7 @@ def drift(
     from edge.drift.drifts import read_drifts
     from edge.drift.read import DAY_NS
     from edge.drift.shown import FORMATS, drift_table
-    from edge.ledgerfile import open_ledger_readonly
+    from edge.ledger.ledgerfile import open_ledger_readonly
     from edge.screen import show
     from edge.survey.surveyfile import read_survey
 

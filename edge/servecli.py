@@ -65,7 +65,7 @@ def serve(
     _require_libraries()
     import os
 
-    from edge.notify import log_to_stderr, notifier_from
+    from edge.daemon.notify import log_to_stderr, notifier_from
     from edge.web.app import create_app
     from edge.web.guard import Rules
     from edge.web.hosts import own_names

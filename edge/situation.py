@@ -16,9 +16,9 @@ from pathlib import Path
 from bundle.errors import BadConfig, PlanktowError
 from edge.bins import parse_instant
 from edge.counts import Counts, one_moment, read_bundles, read_counts
-from edge.ledgerfile import open_ledger_readonly
-from edge.migrations import WAITING
-from edge.outputs import STATUS_FILE
+from edge.daemon.outputs import STATUS_FILE
+from edge.ledger.ledgerfile import open_ledger_readonly
+from edge.ledger.migrations import WAITING
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ from edge.alerts.recent import labels_and_groups, recent_counts
 from edge.alerts.settings import AlertSettings, RejectsRule, SpeciesRule
 from edge.alerts.state import Event, Reading, State, raised_names, step
 from edge.config import EdgeConfig
-from edge.ledgerfile import open_ledger_readonly
-from edge.notify import Notifier
+from edge.daemon.notify import Notifier
+from edge.ledger.ledgerfile import open_ledger_readonly
 from edge.situation import read_situation
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edge.check.finding import Finding, fail, ok, warn
 from edge.check.inflow import Inflow
-from edge.mounts import mount_type, sends_events
+from edge.intake.mounts import mount_type, sends_events
 
 GROUP = "disk"
 _GB = 1e9

@@ -27,8 +27,8 @@ from edge.check.machine import (
 )
 from edge.check.speed import judge_speed, measure_speed, sample
 from edge.config import EdgeConfig, read_config
-from edge.rejects import check_reject_folder
-from edge.tuning import read_tuned
+from edge.daemon.rejects import check_reject_folder
+from edge.daemon.tuning import read_tuned
 
 _BUSY = 0.8  # of the cores
 

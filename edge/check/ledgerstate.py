@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bundle.errors import BadConfig
-from edge.backup import BackupSettings, backups_of
 from edge.check.finding import Finding, fail, ok, warn
 from edge.check.inflow import Inflow, read_inflow
-from edge.ledgerfile import open_ledger_readonly, repair_plan
-from edge.soundness import check_ledger
+from edge.ledger.backup import BackupSettings, backups_of
+from edge.ledger.ledgerfile import open_ledger_readonly, repair_plan
+from edge.ledger.soundness import check_ledger
 
 GROUP = "ledger"
 _HOUR_NS = 3600 * 1_000_000_000

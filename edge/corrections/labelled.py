@@ -19,8 +19,8 @@ from edge.corrections.classfolder import class_folders
 from edge.corrections.history import read_labels
 from edge.corrections.humanlabel import HumanLabel
 from edge.export.imagebytes import read_content
-from edge.ledgerfile import open_ledger_readonly
-from edge.shards import Shards
+from edge.ledger.ledgerfile import open_ledger_readonly
+from edge.shards.shards import Shards
 
 MANIFEST = "labels.csv"
 COLUMNS = ("sha256", "file", "label", "machine_label", "person", "time", "path")

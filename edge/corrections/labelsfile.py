@@ -21,7 +21,7 @@ from pathlib import Path
 
 from bundle.errors import BadConfig
 from bundle.whole import sync_folder
-from edge.migrations import transaction
+from edge.ledger.migrations import transaction
 
 APPLICATION_ID = 0x504B544C  # "PKTL"
 BUSY_MILLISECONDS = 10_000

@@ -11,13 +11,13 @@ from pathlib import Path
 
 from bundle.errors import BadConfig
 from edge.bins import parse_instant
-from edge.columns import DELIMITERS
 from edge.corrections.history import add_labels, read_labels
 from edge.corrections.humanlabel import HumanLabel, checked_label, checked_person
 from edge.corrections.labelsfile import labels_file
 from edge.counts import read_bundles
-from edge.ledger import stored
-from edge.ledgerfile import open_ledger_readonly
+from edge.ledger.ledger import stored
+from edge.ledger.ledgerfile import open_ledger_readonly
+from edge.track.columns import DELIMITERS
 
 FAULTS_TOLD = 10
 _WANTED = "its first line must name the columns: sha256 or path, label, and person (or give --person)"

@@ -14,7 +14,7 @@ from bundle.errors import BadConfig, PlanktowError
 from bundle.whole import write_whole
 from edge.config import EdgeConfig, format_config
 from edge.counts import Accounting, Counts, read_counts
-from edge.ledgerfile import open_ledger_readonly
+from edge.ledger.ledgerfile import open_ledger_readonly
 
 STOP_SECONDS = 20.0
 SETTLE_SECONDS = 1.5  # longer than the camera's pause within one image

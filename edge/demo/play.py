@@ -26,7 +26,7 @@ from edge.demo.check import Found, fault_of, faults, read_found
 from edge.demo.daemon import Stage, check_alive, running, stop
 from edge.demo.specimens import Showing
 from edge.demo.tables import Moment, live_line, live_table, mishap_table, taxa_table
-from edge.ledgerfile import open_ledger_readonly
+from edge.ledger.ledgerfile import open_ledger_readonly
 from edge.oneoff import Target, classify
 from edge.report import accounting_lines
 from edge.screen import show

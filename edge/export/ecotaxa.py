@@ -21,7 +21,7 @@ from edge.export.outfile import Exported, check_out, partial_name, take_its_plac
 from edge.export.rows import MEASURES, ImageRow
 from edge.export.source import Source
 from edge.export.zipwithtable import ZipWithTable
-from edge.shards import Shards
+from edge.shards.shards import Shards
 
 MEGABYTES = 500  # EcoTaxa takes zip files below 500 MiB (ecotaxa_front, templates/files_macros.html)
 _LEAST_MEGABYTES = 1

@@ -11,10 +11,10 @@ import cv2
 from bundle.errors import BadConfig, BadImage
 from bundle.preprocess import decode
 from edge.export.rows import ImageRow
-from edge.files import look
-from edge.ledger import spelled
-from edge.shardfile import BadShard
-from edge.shards import Shards
+from edge.intake.files import look
+from edge.ledger.ledger import spelled
+from edge.shards.shardfile import BadShard
+from edge.shards.shards import Shards
 
 _FILES = "SELECT path, size FROM sighting WHERE image_id = ? ORDER BY gone_ns IS NOT NULL, id"
 _BROWSERS_SHOW = {b"\xff\xd8": ".jpg", b"\x89PNG": ".png", b"GIF8": ".gif"}

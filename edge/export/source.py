@@ -17,7 +17,7 @@ from edge.counts import Accounting, LedgerBundle, chosen_bundle, read_accounting
 from edge.estimates.validated import bundle_of
 from edge.export.provenance import Provenance
 from edge.export.rows import ImageRow, read_rows
-from edge.ledgerfile import open_ledger_readonly
+from edge.ledger.ledgerfile import open_ledger_readonly
 from edge.survey.conditions import Conditions
 from edge.survey.surveyfile import Survey, read_survey
 from edge.survey.tows import Tow

@@ -14,7 +14,7 @@ import cv2
 
 from bundle.errors import BadConfig, BadImage
 from bundle.preprocess import Pixels, decode
-from edge.shards import Shards
+from edge.shards.shards import Shards
 
 PICTURE_PIXELS = 88  # the longer side, at most; smaller images are not enlarged
 MOST_BYTES = 9_000_000  # of all pictures as they stand in the page: a report is to be mailed

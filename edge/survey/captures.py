@@ -8,7 +8,7 @@ from collections.abc import Collection
 import numpy as np
 from numpy.typing import NDArray
 
-from edge.track import Instants
+from edge.track.track import Instants
 
 COUNTED, ASIDE, DROPPED, REJECTED = 0, 1, 2, 3
 

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from bundle.errors import BadConfig
 from edge.bins import SECOND_NS
-from edge.columns import LINE_BYTES, PREAMBLE_LINES
-from edge.nmea import SENTENCE
 from edge.survey.logtable import LogTable, Series, read_table
 from edge.survey.quantities import UNITS
-from edge.track import KM_PER_NAUTICAL_MILE, BadTrack, Floats, Instants, Track
-from edge.trackfile import read_track
+from edge.track.columns import LINE_BYTES, PREAMBLE_LINES
+from edge.track.nmea import SENTENCE
+from edge.track.track import KM_PER_NAUTICAL_MILE, BadTrack, Floats, Instants, Track
+from edge.track.trackfile import read_track
 
 _POSITION = ("latitude", "longitude")
 _ROUND = ("heading", "course")  # degrees: from 359 to 1 it is 2 and not 358

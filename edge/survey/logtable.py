@@ -15,7 +15,8 @@ import numpy as np
 from bundle.errors import BadConfig
 from bundle.timetag import read_time
 from edge.bins import utc_text
-from edge.columns import (
+from edge.survey.quantities import is_known, quantity
+from edge.track.columns import (
     BLANKS,
     DELIMITERS,
     LATITUDE,
@@ -27,9 +28,8 @@ from edge.columns import (
     plain_names,
     time_columns,
 )
-from edge.nmea import EARLIEST_NS, LATEST_NS
-from edge.survey.quantities import is_known, quantity
-from edge.track import Floats, Instants
+from edge.track.nmea import EARLIEST_NS, LATEST_NS
+from edge.track.track import Floats, Instants
 
 _NONE_GIVEN = -9.99e-29  # how Sea-Bird's programs mark a bad value
 _FILL = 1e30  # NetCDF's fill values and infinities lie beyond it

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edge.bins import SECOND_NS
 from edge.survey.captures import ASIDE
-from edge.track import Floats, Instants
+from edge.track.track import Floats, Instants
 
 
 class SampledTime:

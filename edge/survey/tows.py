@@ -13,10 +13,10 @@ import numpy as np
 from bundle.errors import BadConfig
 from bundle.timetag import read_time
 from edge.bins import SECOND_NS, utc_text
-from edge.files import is_shard_name
-from edge.nmea import EARLIEST_NS, LATEST_NS
+from edge.intake.files import is_shard_name
 from edge.setting import about, check_ranges
 from edge.survey.captures import captures
+from edge.track.nmea import EARLIEST_NS, LATEST_NS
 
 _ALWAYS = 1 << 62  # ns: the year 2116, and as far before 1970
 _ENTRIES = ("folders", "file", "gap_seconds")

@@ -16,7 +16,7 @@ from edge.survey.captures import COUNTED, DROPPED, captures
 from edge.survey.conditions import Conditions
 from edge.survey.ratio import widened
 from edge.survey.sampledtime import SampledTime
-from edge.track import Floats, Instants
+from edge.track.track import Floats, Instants
 
 if TYPE_CHECKING:
     from edge.estimates.estimate import Estimate

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from bundle.errors import BadConfig
 from edge.bins import SECOND_NS, parse_instant
-from edge.outputs import STATUS_FILE
+from edge.daemon.outputs import STATUS_FILE
 
 _MOST_BYTES = 1_000_000
 LATE_NS = 20 * SECOND_NS  # with the usual 5 s between two writes, three of them were missed

@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from edge.htmlreport.markup import element
-from edge.shards import Shards
+from edge.shards.shards import Shards
 from edge.web.picture import UNKNOWN, Gone, Picture, content_of, thumb, whole
 from edge.web.place import Place
 from edge.web.turns import Busy, Turns

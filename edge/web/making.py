@@ -19,7 +19,7 @@ from edge.export.description import Description
 from edge.export.outfile import Exported
 from edge.export.source import Source, Wanted, open_source
 from edge.htmlreport.spell import whole
-from edge.ledgerfile import open_ledger_readonly
+from edge.ledger.ledgerfile import open_ledger_readonly
 from edge.report import FORMATS
 from edge.reported import read_reported
 from edge.survey.surveyfile import Survey, read_survey

@@ -18,10 +18,10 @@ import cv2
 from bundle.errors import BadImage
 from bundle.preprocess import MAX_IMAGE_PIXELS, Pixels, decode
 from edge.export.imagebytes import as_web_image
-from edge.files import look
-from edge.ledger import spelled
-from edge.shardfile import BadShard
-from edge.shards import Shards
+from edge.intake.files import look
+from edge.ledger.ledger import spelled
+from edge.shards.shardfile import BadShard
+from edge.shards.shards import Shards
 
 THUMB_PIXELS = 160  # the longer side, at most; smaller images are not enlarged
 SENT_PIXELS = 2048  # the longer side of an image that is too large to be sent as it is

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.config import EdgeConfig
-from edge.ledgerfile import open_ledger_readonly
+from edge.ledger.ledgerfile import open_ledger_readonly
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from bundle.errors import BadConfig
-from edge.notify import Notifier
+from edge.daemon.notify import Notifier
 from edge.web.connection import Connection
 from edge.web.live import LISTENERS_MOST, Live
 

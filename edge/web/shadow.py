@@ -15,7 +15,7 @@ from edge.counts import one_moment
 from edge.htmlreport.markup import Child, Markup, element
 from edge.htmlreport.parts import note, row, table
 from edge.htmlreport.spell import instant, label_text, share, whole
-from edge.shadow import Comparison, Differing, newest_shadowed_ns, read_comparisons, read_differing
+from edge.shadow.shadow import Comparison, Differing, newest_shadowed_ns, read_comparisons, read_differing
 from edge.web.asked import Asked, local_text, read_asked
 from edge.web.layout import page
 from edge.web.place import Place

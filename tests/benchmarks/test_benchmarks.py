@@ -11,9 +11,9 @@ from benchmarks.ledger import BATCH, batches, measure, sizes
 from benchmarks.restart import AMONG, prepared, restart
 from bundle.folder import open_bundle
 from edge.counts import read_counts
-from edge.files import Found
-from edge.ledger import open_ledger
-from edge.ledgerfile import open_ledger_readonly
+from edge.intake.files import Found
+from edge.ledger.ledger import open_ledger
+from edge.ledger.ledgerfile import open_ledger_readonly
 
 from ..edge.images import TINY_BUNDLE
 

@@ -23,7 +23,7 @@ from benchmarks.stages import ALL_MEMBERS, STAGES, Stages
 from bundle.errors import BadConfig
 from bundle.folder import open_bundle
 from edge.config import EdgeConfig, read_config
-from edge.files import scan
+from edge.intake.files import scan
 from tests.reliability.ship import tree, until
 
 from ..edge.images import TINY_BUNDLE, image_bytes, kind_of

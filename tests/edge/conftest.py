@@ -16,7 +16,7 @@ import pytest
 
 from bundle.folder import Bundle, open_bundle
 from edge.config import EdgeConfig, format_config
-from edge.ledgerfile import open_ledger_readonly
+from edge.ledger.ledgerfile import open_ledger_readonly
 
 from .images import KINDS, TINY_BUNDLE
 

@@ -5,9 +5,9 @@ import struct
 from datetime import datetime
 from pathlib import Path
 
-from edge.capture import Capture, CaptureTimes
-from edge.files import Found
-from edge.timesettings import TimeSettings
+from edge.capture.capture import Capture, CaptureTimes
+from edge.capture.timesettings import TimeSettings
+from edge.intake.files import Found
 
 from .images import image_bytes
 

@@ -12,10 +12,10 @@ from bundle.folder import Bundle, open_bundle
 from bundle.measures import measure
 from bundle.preprocess import Pixels
 from bundle.reference import REFERENCE, write_reference
-from edge.capture import Capture
-from edge.files import Found
-from edge.ledger import open_ledger
-from edge.outcome import Counted
+from edge.capture.capture import Capture
+from edge.daemon.outcome import Counted
+from edge.intake.files import Found
+from edge.ledger.ledger import open_ledger
 from quantize.reference import look, reference_of
 
 from .filled import TEN

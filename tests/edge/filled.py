@@ -7,11 +7,11 @@ from pathlib import Path
 
 from bundle.folder import Bundle
 from bundle.measures import Measures
-from edge.capture import Capture
-from edge.files import Found
-from edge.ledger import open_ledger
-from edge.outcome import Again, Counted, Outcome, Rejected, Unread
-from edge.overload import drop
+from edge.capture.capture import Capture
+from edge.daemon.outcome import Again, Counted, Outcome, Rejected, Unread
+from edge.intake.files import Found
+from edge.intake.overload import drop
+from edge.ledger.ledger import open_ledger
 
 SECOND = 1_000_000_000
 TEN = 1_795_600_800 * SECOND  # 2026-11-25T10:00:00Z, in UTC ns

@@ -6,7 +6,7 @@ import sqlite3
 from hashlib import sha256
 from pathlib import Path
 
-from edge.migrations import migrate
+from edge.ledger.migrations import migrate
 
 SECOND, HOUR, DAY = 10**9, 3600 * 10**9, 86400 * 10**9
 NOW = 495_000 * HOUR  # a full hour, UTC ns

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bundle.errors import BadConfig
-from edge.backup import (
+from edge.ledger.backup import (
     HOUR_NS,
     PARTIAL,
     Backup,
@@ -24,9 +24,9 @@ from edge.backup import (
     backup_due,
     backups_of,
 )
-from edge.ledgercopy import BackupFailed
-from edge.migrations import APPLICATION_ID
-from edge.soundness import check_ledger, closed_well
+from edge.ledger.ledgercopy import BackupFailed
+from edge.ledger.migrations import APPLICATION_ID
+from edge.ledger.soundness import check_ledger, closed_well
 
 from .conftest import until
 
@@ -167,7 +167,7 @@ class TestBackUp:
     ) -> None:
         kept = back_up(ledger, folder, keep=1, now_ns=NOON)
         script = (
-            "import os, sys; from pathlib import Path; from edge.backup import back_up\n"
+            "import os, sys; from pathlib import Path; from edge.ledger.backup import back_up\n"
             "back_up(Path(sys.argv[1]), Path(sys.argv[2]), 1, 0, lambda: os.kill(os.getpid(), int(sys.argv[3])))"
         )
         run = [sys.executable, "-c", script, str(ledger), str(folder), str(int(signal_number))]
@@ -226,7 +226,7 @@ class TestBackUp:
 _SMALL = """
 import shutil, sys
 from pathlib import Path
-from edge.backup import back_up
+from edge.ledger.backup import back_up
 folder, ledger = Path(sys.argv[1]), Path(sys.argv[2])
 def fill():
     FILL

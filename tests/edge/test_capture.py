@@ -7,9 +7,9 @@ import pytest
 
 from bundle.errors import BadConfig
 from bundle.settings import read_settings
-from edge.capture import Capture
-from edge.files import FARTHEST_NS, Found
-from edge.timesettings import TimeSettings
+from edge.capture.capture import Capture
+from edge.capture.timesettings import TimeSettings
+from edge.intake.files import FARTHEST_NS, Found
 
 from .dated import DAY, MS, MTIME, NOON, NOW, PLAIN, SECOND, Times, by_name, tagged, utc
 

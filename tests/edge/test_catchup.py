@@ -6,8 +6,8 @@ import time
 import pytest
 
 from bundle.errors import BadConfig
-from edge.catchup import Request, ask, requests
-from edge.overload import OverloadSettings
+from edge.intake.catchup import Request, ask, requests
+from edge.intake.overload import OverloadSettings
 
 from .conftest import Ship, until
 from .test_overload import dated, settled_at

@@ -12,13 +12,13 @@ import pytest
 
 from bundle.measures import measure
 from bundle.vote import NO_LABEL
-from edge.capture import Capture, CaptureTimes
-from edge.classify import Reader, Ready, decide, read_whole
-from edge.files import Found, look
-from edge.outcome import Again, Counted, Rejected, Unread
-from edge.settle import Candidate
-from edge.shards import Shards, members
-from edge.timesettings import TimeSettings
+from edge.capture.capture import Capture, CaptureTimes
+from edge.capture.timesettings import TimeSettings
+from edge.daemon.classify import Reader, Ready, decide, read_whole
+from edge.daemon.outcome import Again, Counted, Rejected, Unread
+from edge.intake.files import Found, look
+from edge.intake.settle import Candidate
+from edge.shards.shards import Shards, members
 
 from .images import FORMATS, KINDS, image_bytes, png_header_of
 

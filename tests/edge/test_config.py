@@ -17,8 +17,8 @@ from bundle.errors import BadConfig
 from bundle.settings import settings_from
 from edge.cli import app
 from edge.config import EdgeConfig, config_from, format_config, read_config
-from edge.quality import ImageRule, QualitySettings, TrackRule, WindowRule
-from edge.track import Circle, TrackSettings
+from edge.quality.quality import ImageRule, QualitySettings, TrackRule, WindowRule
+from edge.track.track import Circle, TrackSettings
 
 
 def written(tmp_path: Path, text: str) -> Path:

@@ -12,8 +12,8 @@ from bundle.errors import BadConfig
 from bundle.vote import NO_LABEL
 from edge.bins import SECOND_NS, bin_start, parse_width, utc_text, width_text
 from edge.counts import Accounting, Bin, LedgerBundle, add_up, count_verdicts, read_counts
-from edge.ledger import open_ledger
-from edge.ledgerfile import open_ledger_readonly
+from edge.ledger.ledger import open_ledger
+from edge.ledger.ledgerfile import open_ledger_readonly
 from edge.raising import Raising
 
 from .filled import TEN, at, fill, other_bundle

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edge.bins import SECOND_NS
 from edge.counts import Bin, read_counts
-from edge.ledgerfile import open_ledger_readonly
+from edge.ledger.ledgerfile import open_ledger_readonly
 
 from .filled import at, fill
 

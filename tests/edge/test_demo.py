@@ -26,7 +26,7 @@ from edge.demo.daemon import DaemonDied, Stage, check_alive, running, stop
 from edge.demo.flowcam import Specimen, cache_folder, flowcam_images, unpack
 from edge.demo.play import Done
 from edge.demo.specimens import MOST, choose, read_folder
-from edge.ledgerfile import open_ledger_readonly
+from edge.ledger.ledgerfile import open_ledger_readonly
 
 from .conftest import until
 from .images import TINY_BUNDLE, image_bytes, kind_of

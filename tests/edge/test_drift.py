@@ -20,8 +20,8 @@ from edge.drift.judge import FACTOR, TOLERANCE, judge, limit
 from edge.drift.read import DAY_NS, tally_bins
 from edge.drift.tally import Seen, Tally
 from edge.drift.words import sentence
-from edge.ledger import open_ledger
-from edge.ledgerfile import open_ledger_readonly
+from edge.ledger.ledger import open_ledger
+from edge.ledger.ledgerfile import open_ledger_readonly
 
 from .drifting import DAY, SECOND, count_images, drawn, mixed, with_reference
 from .filled import TEN, fill, other_bundle

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.files import FARTHEST_NS, Found, is_image_name, is_shard_name, look, scan
+from edge.intake.files import FARTHEST_NS, Found, is_image_name, is_shard_name, look, scan
 
 skip_as_root = pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 PROGRAM = """
 import sys, time
-from edge.hangup import Hangup
+from edge.daemon.hangup import Hangup
 
 stops = []
 hangup = Hangup(lambda: stops.append(1))

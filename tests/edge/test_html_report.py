@@ -24,8 +24,8 @@ from edge.htmlreport.scale import count_ticks, ticks, time_ticks
 from edge.htmlreport.spell import about, images, share
 from edge.htmlreport.trackmap import Stop, track_map
 from edge.htmlreport.write import BINS_MOST, drawable_width_ns, html_report
-from edge.ledger import open_ledger
-from edge.ledgerfile import open_ledger_readonly
+from edge.ledger.ledger import open_ledger
+from edge.ledger.ledgerfile import open_ledger_readonly
 
 from .filled import TEN, fill, other_bundle
 from .images import KINDS, image_bytes
@@ -100,9 +100,9 @@ def watched(tmp_path, tiny):
     """A ledger of twelve images counted by the real daemon's own writer, and their files."""
     from hashlib import sha256
 
-    from edge.capture import Capture
-    from edge.files import Found
-    from edge.outcome import Counted
+    from edge.capture.capture import Capture
+    from edge.daemon.outcome import Counted
+    from edge.intake.files import Found
 
     from .filled import MEASURES
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.inhand import TRIES, InHand
+from edge.intake.inhand import TRIES, InHand
 
 from .conftest import Ship
 from .images import image_bytes, kind_of

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from edge.capture import Capture
+from edge.capture.capture import Capture
 from edge.config import EdgeConfig
-from edge.files import Found
-from edge.intake import Intake
-from edge.ledger import open_ledger
-from edge.outcome import Rejected, Unread
-from edge.overload import OverloadSettings
-from edge.settle import Candidate
-from edge.shards import Shards
-from edge.watch import Watcher
+from edge.daemon.outcome import Rejected, Unread
+from edge.intake.files import Found
+from edge.intake.intake import Intake
+from edge.intake.overload import OverloadSettings
+from edge.intake.settle import Candidate
+from edge.intake.watch import Watcher
+from edge.ledger.ledger import open_ledger
+from edge.shards.shards import Shards
 
 NOW_NS = 1_800_000_000_000_000_000
 HELD = 50

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from bundle.folder import open_bundle
 from bundle.measures import Measures
 from bundle.vote import NO_LABEL
-from edge.capture import Capture
+from edge.capture.capture import Capture
 from edge.counts import read_counts
+from edge.daemon.outcome import Counted
 from edge.estimates.scored import Scored
-from edge.files import Found
+from edge.intake.files import Found
 from edge.keptscores import pack, read_scores, sampler, unpack
-from edge.ledger import open_ledger, open_ledger_readonly
-from edge.outcome import Counted
+from edge.ledger.ledger import open_ledger, open_ledger_readonly
 
 MEASURES = Measures(8, 9, 100.5, 0.25, 0.125, 0.5, 99.5)
 TINY = open_bundle(Path(__file__).parents[1] / "data" / "tiny-3")

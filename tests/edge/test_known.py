@@ -1,12 +1,12 @@
-"""edge.known against Python's own set."""
+"""edge.intake.known against Python's own set."""
 
 import tracemalloc
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.files import Found
-from edge.known import Known
+from edge.intake.files import Found
+from edge.intake.known import Known
 
 # Few files, so that they come again and again, before and after they were sorted in.
 FILES = [Found(f"{number}.png", 100, 1_000_000 + number) for number in range(12)]

@@ -11,13 +11,13 @@ import pytest
 
 from bundle.errors import BadConfig
 from bundle.measures import Measures
-from edge.capture import Capture
-from edge.files import Found
-from edge.ledger import open_ledger, spelled, stored
-from edge.ledgerfile import open_ledger_readonly
-from edge.migrations import APPLICATION_ID, MIGRATIONS
-from edge.outcome import Again, Counted, Outcome, Rejected, Unread
-from edge.overload import drop, take_up
+from edge.capture.capture import Capture
+from edge.daemon.outcome import Again, Counted, Outcome, Rejected, Unread
+from edge.intake.files import Found
+from edge.intake.overload import drop, take_up
+from edge.ledger.ledger import open_ledger, spelled, stored
+from edge.ledger.ledgerfile import open_ledger_readonly
+from edge.ledger.migrations import APPLICATION_ID, MIGRATIONS
 
 NOW = 1_790_000_000_000_000_000
 

@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from bundle.measures import Measures
-from edge.capture import Capture
+from edge.capture.capture import Capture
 from edge.counts import read_counts
-from edge.files import Found
-from edge.ledger import Ledger, open_ledger
-from edge.ledgerfile import open_ledger_readonly
-from edge.migrations import MIGRATIONS, m001_first_tables, m002_the_sea, migrate, schema_version
-from edge.outcome import Again, Counted, Outcome, Rejected, Unread
-from edge.overload import Policy, drop, take_up
+from edge.daemon.outcome import Again, Counted, Outcome, Rejected, Unread
+from edge.intake.files import Found
+from edge.intake.overload import Policy, drop, take_up
+from edge.ledger.ledger import Ledger, open_ledger
+from edge.ledger.ledgerfile import open_ledger_readonly
+from edge.ledger.migrations import MIGRATIONS, m001_first_tables, m002_the_sea, migrate, schema_version
 
 HOUR = 3_600_000_000_000  # ns
 NOON = 1_790_000_000_000_000_000 // HOUR * HOUR

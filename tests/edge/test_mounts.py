@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.mounts import mount_type, sends_events
+from edge.intake.mounts import mount_type, sends_events
 
 LINES = r"""22 1 259:2 / / rw,relatime shared:1 - ext4 /dev/nvme0n1p2 rw
 24 22 0:22 / /proc rw,nosuid - proc proc rw

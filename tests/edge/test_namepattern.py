@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bundle.errors import BadConfig
-from edge.timesettings import TimeSettings
+from edge.capture.timesettings import TimeSettings
 
 from .dated import HOUR, MS, NOON, Times, by_name
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.notify import LogFormat, Notifier, notifier_from
+from edge.daemon.notify import LogFormat, Notifier, notifier_from
 
 from .conftest import until
 

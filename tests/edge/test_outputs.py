@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from bundle.vote import NO_LABEL
-from edge.ledger import open_ledger
-from edge.outputs import DaemonStatus, publish
+from edge.daemon.outputs import DaemonStatus, publish
+from edge.ledger.ledger import open_ledger
 
 from .filled import SECOND, TEN, fill, other_bundle
 

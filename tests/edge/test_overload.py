@@ -15,11 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bundle.errors import BadConfig
-from edge.catchup import Request, ask
 from edge.config import read_config
-from edge.files import Found
-from edge.ledger import open_ledger
-from edge.overload import Backlog, OverloadSettings, bound_images, drop, excess, lot, take_up, waiting_bytes
+from edge.intake.catchup import Request, ask
+from edge.intake.files import Found
+from edge.intake.overload import Backlog, OverloadSettings, bound_images, drop, excess, lot, take_up, waiting_bytes
+from edge.ledger.ledger import open_ledger
 
 from .conftest import Ship, until
 from .images import image_bytes, kind_of

@@ -17,14 +17,14 @@ import pytest
 
 from bundle.errors import PlanktowError
 from bundle.folder import open_bundle
-from edge.files import look
-from edge.inhand import InHand
-from edge.ledger import open_ledger
-from edge.outcome import Again, Counted, Outcome, Rejected
-from edge.pool import Pool, Returned
-from edge.settle import Candidate
-from edge.timesettings import TimeSettings
-from edge.worker import Failure, Task
+from edge.capture.timesettings import TimeSettings
+from edge.daemon.outcome import Again, Counted, Outcome, Rejected
+from edge.daemon.pool import Pool, Returned
+from edge.daemon.worker import Failure, Task
+from edge.intake.files import look
+from edge.intake.inhand import InHand
+from edge.intake.settle import Candidate
+from edge.ledger.ledger import open_ledger
 
 from .conftest import Ship, until
 from .images import TINY_BUNDLE, image_bytes, kind_of
@@ -216,6 +216,6 @@ def children(process: int) -> list[int]:
     found = []
     for child in psutil.Process(process).children():  # not /proc/PID/task/PID/children, which may miss some
         with contextlib.suppress(psutil.Error):
-            if "edge.worker" in " ".join(child.cmdline()):
+            if "edge.daemon.worker" in " ".join(child.cmdline()):
                 found.append(child.pid)
     return found

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from watchdog.observers.inotify_c import InotifyFD
 
-from edge.progress import Look, Progress
-from edge.watch import Watcher
+from edge.daemon.progress import Look, Progress
+from edge.intake.watch import Watcher
 
 WORK = {
     "files that are ready": Look(ready=3),

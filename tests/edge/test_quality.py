@@ -14,9 +14,9 @@ from bundle.errors import BadConfig, BadImage
 from bundle.measures import Measures, measure
 from bundle.preprocess import decode
 from bundle.settings import read_settings
-from edge.aside import Stretch, judge_image, judge_windows, stretches, window_starts
-from edge.quality import OWN_REASONS, ImageRule, QualitySettings, TrackRule, WindowRule
-from edge.track import Circle, TrackSettings
+from edge.quality.aside import Stretch, judge_image, judge_windows, stretches, window_starts
+from edge.quality.quality import OWN_REASONS, ImageRule, QualitySettings, TrackRule, WindowRule
+from edge.track.track import Circle, TrackSettings
 
 from .images import FORMATS, KINDS, image_bytes, kind_of, png_header_of, render
 

@@ -11,8 +11,8 @@ import pytest
 from bundle.errors import BadConfig
 from edge.bins import utc_text
 from edge.config import EdgeConfig, format_config, read_config
-from edge.quality import ImageRule, QualitySettings, TrackRule, WindowRule
-from edge.track import Circle, TrackSettings
+from edge.quality.quality import ImageRule, QualitySettings, TrackRule, WindowRule
+from edge.track.track import Circle, TrackSettings
 
 from .conftest import Ship, until
 from .images import image_bytes, kind_of, render

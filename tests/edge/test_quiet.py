@@ -10,7 +10,7 @@ from .images import image_bytes
 DECODE = """
 import sys
 import cv2, numpy as np
-from edge.quiet import hush_libraries
+from edge.daemon.quiet import hush_libraries
 hush = sys.argv[1] == "hushed"
 if hush:
     hush_libraries()
@@ -42,11 +42,11 @@ def test_libpng_says_nothing_of_damaged_images_where_it_was_hushed(picture):
 
 
 def test_an_error_of_ours_is_told_all_the_same():
-    code, lines = said("from edge.quiet import hush_libraries; hush_libraries(); raise ValueError('torn')")
+    code, lines = said("from edge.daemon.quiet import hush_libraries; hush_libraries(); raise ValueError('torn')")
     assert (code, lines[0], lines[-1]) == (1, "Traceback (most recent call last):", "ValueError: torn")
 
 
 def test_the_stack_of_a_crash_is_told_all_the_same():
-    code, lines = said("import os; from edge.quiet import hush_libraries; hush_libraries(); os.abort()")
+    code, lines = said("import os; from edge.daemon.quiet import hush_libraries; hush_libraries(); os.abort()")
     assert (code, lines[0]) == (-6, "Fatal Python error: Aborted")
     assert any("<module>" in line for line in lines)

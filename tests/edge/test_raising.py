@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.overload import lot
+from edge.intake.overload import lot
 from edge.raising import Raising
 
 DRAWS = 20_000

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from bundle.errors import BadConfig
 from bundle.settings import settings_from
-from edge.rejects import RejectSettings, Why, check_reject_folder, put_aside
+from edge.daemon.rejects import RejectSettings, Why, check_reject_folder, put_aside
 
 NOW = 1_795_600_800_000_000_000  # 2026-11-25T10:00:00Z
 MTIME = NOW - 3_600_000_000_123
@@ -168,7 +168,7 @@ def test_a_missing_folder_is_an_error_and_is_not_made(watch, tmp_path):
 FULL = """
 import resource, signal, sys
 from pathlib import Path
-from edge.rejects import Why, put_aside
+from edge.daemon.rejects import Why, put_aside
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 watch, folder, size, mtime_ns = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
@@ -240,7 +240,7 @@ def test_names_as_long_as_the_disk_takes_still_have_room_for_their_json(watch, f
 DYING = """
 import os, shutil, sys
 from pathlib import Path
-from edge.rejects import put_aside
+from edge.daemon.rejects import put_aside
 from tests.edge.dying import die_at_every_line
 from tests.edge.test_rejects import NOW, lies, notes, write
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge.rejects import RejectSettings
+from edge.daemon.rejects import RejectSettings
 
 from .conftest import Ship, until
 from .images import image_bytes

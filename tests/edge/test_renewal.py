@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 
 from bundle.folder import Bundle, open_bundle
+from edge.capture.timesettings import TimeSettings
 from edge.config import EdgeConfig, read_config
-from edge.files import look as look_at
-from edge.inhand import InHand
-from edge.ledger import open_ledger
-from edge.lookout import Lookout, look
-from edge.outcome import Counted
-from edge.pool import Pool
-from edge.settle import Candidate
-from edge.timesettings import TimeSettings
-from edge.worker import Task
+from edge.daemon.outcome import Counted
+from edge.daemon.pool import Pool
+from edge.daemon.worker import Task
+from edge.intake.files import look as look_at
+from edge.intake.inhand import InHand
+from edge.intake.settle import Candidate
+from edge.ledger.ledger import open_ledger
+from edge.swap.lookout import Lookout, look
 
 from .conftest import until
 from .images import TINY_BUNDLE, image_bytes, kind_of

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from bundle.errors import BadConfig
-from edge.backup import HOUR_NS, back_up
-from edge.ledgercopy import BackupFailed
-from edge.ledgerfile import lock_ledger
-from edge.repair import repair, repair_plan
-from edge.soundness import check_ledger
+from edge.ledger.backup import HOUR_NS, back_up
+from edge.ledger.ledgercopy import BackupFailed
+from edge.ledger.ledgerfile import lock_ledger
+from edge.ledger.repair import repair, repair_plan
+from edge.ledger.soundness import check_ledger
 
 from .test_backup import NOON, hammering, images, killed, make_ledger, names, on_a_small_disk, overwrite
 
@@ -207,7 +207,7 @@ class TestRepair:
         make_ledger(tmp_path / "l.sqlite", rows=4000, blob_bytes=1000)
         back_up(tmp_path / "l.sqlite", elsewhere, 7, NOON)
         script = (
-            "import sys; from pathlib import Path; from edge.repair import repair\n"
+            "import sys; from pathlib import Path; from edge.ledger.repair import repair\n"
             "small = Path(sys.argv[1]); (small / 'l.sqlite').write_bytes(b'x' * 9000)\n"
             "try:\n    repair(small / 'l.sqlite', Path(sys.argv[2]), 0)\n"
             "finally:\n    print(sorted((f.name, f.stat().st_size) for f in small.iterdir() if f.suffix != '.lock'))"
@@ -229,7 +229,7 @@ def on(event, arguments):
         left -= 1
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
-from edge.repair import repair
+from edge.ledger.repair import repair
 sys.addaudithook(on)
 repair(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[4]))
 """

@@ -14,8 +14,8 @@ from bundle.folder import write_bundle
 from bundle.vote import NO_LABEL
 from bundle.whole import sha256_hex
 from edge.cli import app
-from edge.ledger import open_ledger
-from edge.ledgerfile import open_ledger_readonly
+from edge.ledger.ledger import open_ledger
+from edge.ledger.ledgerfile import open_ledger_readonly
 from edge.report import report_csv
 from edge.reported import read_reported
 

@@ -14,15 +14,15 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-import edge.stock
+import edge.retention.stock
 from bundle.errors import BadConfig
 from bundle.settings import settings_from
-from edge.clearing import Cleared, Retention, carry_out
-from edge.forecast import forecast, forecast_table, sums
-from edge.keepers import Keepers
-from edge.retention import GB, Plan, RetentionSettings
+from edge.retention.clearing import Cleared, Retention, carry_out
+from edge.retention.forecast import forecast, forecast_table, sums
+from edge.retention.keepers import Keepers
+from edge.retention.retention import GB, Plan, RetentionSettings
+from edge.retention.stock import CountedBytes
 from edge.screen import to_text
-from edge.stock import CountedBytes
 
 from .stocked import DAY, HOUR, LABELS, NOW, SECOND, Stock
 
@@ -260,14 +260,14 @@ def test_what_could_not_go_leaves_its_room_to_the_next_oldest(stock):
     stock.counted("1.png", age=9 * DAY)
     os.utime(stock.root / "1.png")
     # In the next slice: within one, the plan cannot know.
-    for number in range(2, edge.stock.SLICE_IMAGES + 3):
-        stock.counted(f"{number}.png", age=9 * DAY - number, written=number > edge.stock.SLICE_IMAGES)
-    wanted = replace(BARE, max_age_days=0, min_free_gb=edge.stock.SLICE_IMAGES * 1000 / GB)
+    for number in range(2, edge.retention.stock.SLICE_IMAGES + 3):
+        stock.counted(f"{number}.png", age=9 * DAY - number, written=number > edge.retention.stock.SLICE_IMAGES)
+    wanted = replace(BARE, max_age_days=0, min_free_gb=edge.retention.stock.SLICE_IMAGES * 1000 / GB)
     cleared = clear(stock, wanted)
-    assert (cleared.changed, cleared.absent) == (1, edge.stock.SLICE_IMAGES - 1)
+    assert (cleared.changed, cleared.absent) == (1, edge.retention.stock.SLICE_IMAGES - 1)
     clear(stock, wanted)
     assert (stock.root / "1.png").exists()
-    assert not (stock.root / f"{edge.stock.SLICE_IMAGES + 1}.png").exists()
+    assert not (stock.root / f"{edge.retention.stock.SLICE_IMAGES + 1}.png").exists()
 
 
 DYING = """
@@ -579,11 +579,11 @@ def test_the_kept_are_the_first_and_the_best_of_each_label(added, each):
 
 
 def test_many_images_of_one_moment_and_many_files_of_one_image_are_all_seen(stock):
-    count = 2 * edge.stock.SLICE_IMAGES + 1
+    count = 2 * edge.retention.stock.SLICE_IMAGES + 1
     for number in range(count):
         stock.counted(f"{number}.png", age=9 * DAY, written=False)
-    stock.counted(*(f"blank-{number}.png" for number in range(edge.stock.FILES_AT_ONCE)), written=False)
-    assert len(planned(stock, BARE)[0]) == count + edge.stock.FILES_AT_ONCE
+    stock.counted(*(f"blank-{number}.png" for number in range(edge.retention.stock.FILES_AT_ONCE)), written=False)
+    assert len(planned(stock, BARE)[0]) == count + edge.retention.stock.FILES_AT_ONCE
 
 
 @pytest.mark.parametrize("capture_ns", [HOUR - 2**63, 2**63 - 1])

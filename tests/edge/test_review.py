@@ -17,16 +17,16 @@ from hypothesis import strategies as some
 
 from bundle.folder import Bundle
 from bundle.measures import Measures
-from edge.aside import judge_image, judge_track
 from edge.bins import utc_text
-from edge.capture import Capture
-from edge.files import Found
-from edge.ledger import open_ledger
-from edge.outcome import Again, Counted
-from edge.quality import ImageRule, QualitySettings, TrackRule, WindowRule
-from edge.review import Review
-from edge.track import Circle, TrackSettings
-from edge.trackfile import read_track
+from edge.capture.capture import Capture
+from edge.daemon.outcome import Again, Counted
+from edge.intake.files import Found
+from edge.ledger.ledger import open_ledger
+from edge.quality.aside import judge_image, judge_track
+from edge.quality.quality import ImageRule, QualitySettings, TrackRule, WindowRule
+from edge.quality.review import Review
+from edge.track.track import Circle, TrackSettings
+from edge.track.trackfile import read_track
 
 from .filled import MEASURES, SECOND, TEN, other_bundle
 

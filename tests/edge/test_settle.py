@@ -1,7 +1,7 @@
 """When a file may be read: pure, with time as an argument."""
 
-from edge.files import Found
-from edge.settle import Candidate, Settling
+from edge.intake.files import Found
+from edge.intake.settle import Candidate, Settling
 
 SECOND = 1_000_000_000
 HALF, WHOLE = Found("a.png", 10, 1 * SECOND), Found("a.png", 20, 2 * SECOND)

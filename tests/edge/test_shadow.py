@@ -16,17 +16,17 @@ import pytest
 
 from bundle.folder import Bundle
 from bundle.preprocess import Prepared
-from edge.capture import Capture
-from edge.classify import Ready, decide
+from edge.capture.capture import Capture
 from edge.config import format_config, read_config
 from edge.counts import LedgerBundle
-from edge.files import Found
-from edge.ledger import open_ledger
-from edge.ledgerfile import open_ledger_readonly
-from edge.outcome import Again, Counted, Shadowed
-from edge.shadow import Compared, Pair, compare, read_comparisons, read_differing
-from edge.shadowing import Shadow, ShadowTask, chosen
-from edge.shadowsettings import ShadowSettings
+from edge.daemon.classify import Ready, decide
+from edge.daemon.outcome import Again, Counted, Shadowed
+from edge.intake.files import Found
+from edge.ledger.ledger import open_ledger
+from edge.ledger.ledgerfile import open_ledger_readonly
+from edge.shadow.shadow import Compared, Pair, compare, read_comparisons, read_differing
+from edge.shadow.shadowing import Shadow, ShadowTask, chosen
+from edge.shadow.shadowsettings import ShadowSettings
 
 from .conftest import Ship, until
 from .filled import MEASURES, SECOND, TEN

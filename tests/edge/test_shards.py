@@ -18,9 +18,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bundle.errors import BadImage
-from edge.files import Found, is_shard_name, look
-from edge.shardfile import BadShard
-from edge.shards import Shards, members
+from edge.intake.files import Found, is_shard_name, look
+from edge.shards.shardfile import BadShard
+from edge.shards.shards import Shards, members
 
 from .images import image_bytes
 
@@ -572,7 +572,7 @@ READ_ONE = """
 import resource, sys
 from pathlib import Path
 from bundle.errors import BadImage
-from edge.shards import Shards
+from edge.shards.shards import Shards
 
 def peak_kib():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.capture import Capture, StillReading
-from edge.files import look
+from edge.capture.capture import Capture, StillReading
+from edge.intake.files import look
 
 from .dated import DAY, FALLEN_BACK, HOUR, MS, MTIME, NOON, NOW, PLAIN, SECOND, Times
 

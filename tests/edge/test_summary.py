@@ -16,13 +16,13 @@ from edge.alerts.state import Event
 from edge.cli import app
 from edge.config import EdgeConfig, format_config
 from edge.counts import Accounting
-from edge.ledgerfile import open_ledger_readonly
-from edge.migrations import migrate
-from edge.outputs import publish
+from edge.daemon.outputs import publish
+from edge.ledger.ledgerfile import open_ledger_readonly
+from edge.ledger.migrations import migrate
 from edge.situation import read_situation
-from edge.summary import DAY_NS, GAP_NS, Change, changes, day_before, gaps, read_summary
-from edge.summaryhtml import summary_html
-from edge.summarytext import MOST_BYTES, summary_text
+from edge.summary.summary import DAY_NS, GAP_NS, Change, changes, day_before, gaps, read_summary
+from edge.summary.summaryhtml import summary_html
+from edge.summary.summarytext import MOST_BYTES, summary_text
 
 from .filled import SECOND, TEN, at, fill, other_bundle
 from .images import TINY_BUNDLE

@@ -80,12 +80,12 @@ def test_a_sighup_without_anything_new_is_answered_and_changes_nothing(ship):
     assert (ship.status()["problem"], "counts from now on" in ship.said()) == (None, False)
 
 
-@pytest.mark.parametrize("moment", ["edge.opening", "edge.worker"])
+@pytest.mark.parametrize("moment", ["edge.swap.opening", "edge.daemon.worker"])
 def test_after_kill_9_in_the_middle_of_a_swap_each_image_counts_once(ship, first, second, moment):
     ship.start(bundle=first, workers=1, batch_images=4)
     put(ship, range(200))
     until(lambda: ship.accounting()["counted"] > 0)
-    (worker,) = children(ship, "edge.worker")
+    (worker,) = children(ship, "edge.daemon.worker")
     turn(first, second.path)
     until(lambda: set(children(ship, moment)) - {worker})
     ship.kill()

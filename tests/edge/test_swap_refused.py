@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bundle.folder import Bundle
-from edge.quality import ImageRule, QualitySettings, WindowRule
+from edge.quality.quality import ImageRule, QualitySettings, WindowRule
 
 from .conftest import until
 from .images import TINY_BUNDLE

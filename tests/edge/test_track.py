@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from edge.aside import judge_track
 from edge.bins import utc_text
-from edge.quality import TrackRule
-from edge.track import BadTrack, Circle, Track, distance_km
-from edge.trackfile import TrackReader, read_track, signature
+from edge.quality.aside import judge_track
+from edge.quality.quality import TrackRule
+from edge.track.track import BadTrack, Circle, Track, distance_km
+from edge.track.trackfile import TrackReader, read_track, signature
 
 SECOND = 1_000_000_000
 TEN = 1_795_428_000 * SECOND  # 2026-11-23T10:00:00Z

@@ -15,8 +15,8 @@ from bundle.machine import read_machine, usable_cores
 from bundle.pace import silent
 from bundle.whole import json_bytes
 from edge.config import EdgeConfig, format_config
+from edge.daemon.tuning import Tuned, read_tuned, tune, tuning_table, write_tuned
 from edge.screen import to_text
-from edge.tuning import Tuned, read_tuned, tune, tuning_table, write_tuned
 
 from .conftest import Ship, until
 from .images import TINY_BUNDLE, image_bytes

@@ -14,9 +14,9 @@ import pytest
 
 from bundle.errors import BadConfig
 from edge.config import EdgeConfig, format_config
-from edge.rejects import RejectSettings
-from edge.unitfiles import MANIFEST, changes, install, removals, templates, uninstall
-from edge.units import SERVICES, UNITS, Units, Wanted, make_units, mount_unit
+from edge.daemon.rejects import RejectSettings
+from edge.units.unitfiles import MANIFEST, changes, install, removals, templates, uninstall
+from edge.units.units import SERVICES, UNITS, Units, Wanted, make_units, mount_unit
 
 from .filled import fill
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bundle.errors import BadConfig
-from edge.files import Found
-from edge.watch import Sight, Watcher
+from edge.intake.files import Found
+from edge.intake.watch import Sight, Watcher
 
 from .conftest import until
 
@@ -262,7 +262,7 @@ def test_a_folder_that_vanishes_is_said_once_and_watched_again_when_it_is_back(w
     assert (watcher.problem, watcher.attached) == (None, True)
     put(folder / "after.png")
     see(watcher, "after.png", closed=True)
-    assert [record.getMessage() for record in caplog.records if record.name == "edge.watch"] == [
+    assert [record.getMessage() for record in caplog.records if record.name == "edge.intake.watch"] == [
         problem,
         f"the watched folder {folder} is back",
     ]
@@ -279,12 +279,12 @@ def test_a_folder_replaced_by_another_is_watched_anew(watcher, folder, tmp_path)
 
 
 def test_without_inotify_the_rescan_finds_everything_and_the_problem_is_told(folder, monkeypatch, caplog):
-    import edge.watch
+    import edge.intake.watch
 
     def none_left(*_args: object, **_options: object) -> None:
         raise OSError(28, "inotify watch limit reached")
 
-    monkeypatch.setattr(edge.watch, "InotifyObserver", none_left)
+    monkeypatch.setattr(edge.intake.watch, "InotifyObserver", none_left)
     with Watcher(folder, True, 0.1) as watcher:
         assert watcher.problem == (
             f"no notifications for {folder} (inotify watch limit reached); it is rescanned every 0.1 s instead; "

@@ -38,7 +38,7 @@ from edge.demo.daemon import Stage
 from edge.demo.flowcam import cache_folder, flowcam_images, unpack
 from edge.demo.play import Done
 from edge.demo.specimens import choose, read_folder
-from edge.ledgerfile import open_ledger_readonly
+from edge.ledger.ledgerfile import open_ledger_readonly
 from edge.shipped import DEFAULT, DEMO
 
 from .ship import tell

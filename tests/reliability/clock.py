@@ -160,8 +160,8 @@ def seconds_between(one: str, other: str) -> float:
 def daemon(config: Path, offset: Path) -> None:
     """The daemon as `planktow-edge run` starts it, but with the steered clock."""
     from edge.config import read_config
-    from edge.daemon import Clock, run
-    from edge.notify import log_to_stderr, notifier_from
+    from edge.daemon.daemon import Clock, run
+    from edge.daemon.notify import log_to_stderr, notifier_from
 
     stop = Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())

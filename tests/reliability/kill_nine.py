@@ -21,7 +21,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.ledger import open_ledger_readonly
+from edge.ledger.ledger import open_ledger_readonly
 
 from .ship import Image, Ship, drop_all, options, rendered, rows, taken_from, tell, until
 

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge.migrations import WAITING
+from edge.ledger.migrations import WAITING
 
 from ..edge.images import FORMATS, image_bytes, kind_of
 from .recipes import mutations, set_pieces

@@ -32,9 +32,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bundle.errors import BadConfig
-from edge.daemon import Clock, run
-from edge.ledger import open_ledger
-from edge.notify import Notifier
+from edge.daemon.daemon import Clock, run
+from edge.daemon.notify import Notifier
+from edge.ledger.ledger import open_ledger
 
 from .crash_vfs import why_no_recording
 from .cutting import NAME, Cutting, Sea, Tally

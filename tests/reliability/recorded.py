@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge.config import read_config
-from edge.daemon import Clock, run
-from edge.ledger import open_ledger_readonly
-from edge.notify import Notifier
+from edge.daemon.daemon import Clock, run
+from edge.daemon.notify import Notifier
+from edge.ledger.ledger import open_ledger_readonly
 
 from .crash_vfs import Recorder
 

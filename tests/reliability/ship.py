@@ -23,8 +23,8 @@ from types import TracebackType
 
 from bundle.errors import BadConfig
 from bundle.imagefile import IMAGE_SUFFIXES
-from edge.ledgerfile import open_ledger_readonly
-from edge.migrations import WAITING
+from edge.ledger.ledgerfile import open_ledger_readonly
+from edge.ledger.migrations import WAITING
 
 from ..edge.images import FORMATS, TINY_BUNDLE, image_bytes, kind_of
 

@@ -8,7 +8,7 @@ files are sampled. With --kills it is killed with kill -9 now and then; each lif
 from the end of its first third, when it is warm.
 
 The bound on memory. Three things may grow up to a size of their own: SQLite's page cache (PAGE_CACHE_KIB), the hashes of
-edge/known.py that are not merged yet (65,536 of some 100 bytes: 6.5 MiB, then 8 bytes a file), and what malloc keeps of a
+edge/intake/known.py that are not merged yet (65,536 of some 100 bytes: 6.5 MiB, then 8 bytes a file), and what malloc keeps of a
 large batch and the WAL index maps (SPARE_MIB). Beyond their sum we allow MIB_PER_1000 for a thousand images: at 100 a second
 for a day that is less than the 600 MiB the daemon may take. Measured on two cores, 31,502 files in 5 minutes: 0.55 MiB per
 1,000 while page cache and hashes filled; 200,000 files of flood.py ended at 153 MiB. So a soak says much about memory only
@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
-from edge.ledgerfile import PAGE_CACHE_KIB
+from edge.ledger.ledgerfile import PAGE_CACHE_KIB
 
 from ..edge.images import FORMATS, image_bytes, kind_of
 from .ship import Image, Ship, options, put_renamed, stamped, taken_from, tell

@@ -87,7 +87,9 @@ class Aboard:
         """Those that classify; a backup may run beside them."""
         main = self.main_pid()
         children = self.box.run("cat", f"/proc/{main}/task/{main}/children").split()
-        return [int(child) for child in children if "edge.worker" in self.box.run("cat", f"/proc/{child}/cmdline")]
+        return [
+            int(child) for child in children if "edge.daemon.worker" in self.box.run("cat", f"/proc/{child}/cmdline")
+        ]
 
     def restarts(self) -> int:
         return int(self.box.shown(UNIT, "NRestarts"))
@@ -179,8 +181,8 @@ def test_a_loop_that_hangs_is_ended_by_the_watchdog_and_started_again(aboard):
 def test_a_pipeline_that_does_nothing_while_its_loop_turns_is_restarted_and_an_idle_one_is_not(aboard):
     """The same daemon with a shorter patience. Its worker stands still, which the pool would notice after two minutes."""
     code = (
-        "import os; from pathlib import Path; from edge.config import read_config; from edge.daemon import run;"
-        " from edge.notify import log_to_stderr, notifier_from; log_to_stderr();"
+        "import os; from pathlib import Path; from edge.config import read_config; from edge.daemon.daemon import run;"
+        " from edge.daemon.notify import log_to_stderr, notifier_from; log_to_stderr();"
         f" run(read_config(Path('{SETTINGS}')), lambda: False, notifier_from(os.environ, os.getpid()), stuck_seconds=2.0)"
     )
     aboard.start_with("WatchdogSec=3", "ExecStart=", f'ExecStart={PYTHON} -c "{code}"')

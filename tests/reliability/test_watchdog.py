@@ -25,8 +25,8 @@ CODE = f"""
 import os, sys
 from pathlib import Path
 from edge.config import read_config
-from edge.daemon import run
-from edge.notify import log_to_stderr, notifier_from
+from edge.daemon.daemon import run
+from edge.daemon.notify import log_to_stderr, notifier_from
 log_to_stderr()
 run(read_config(Path(sys.argv[1])), lambda: False, notifier_from(os.environ, os.getpid()), stuck_seconds={PATIENCE})
 """
@@ -47,7 +47,9 @@ class Watched(Ship):
     def worker(self) -> int:
         main = self.process.pid
         children = Path(f"/proc/{main}/task/{main}/children").read_text().split()
-        (worker,) = [int(child) for child in children if b"edge.worker" in Path(f"/proc/{child}/cmdline").read_bytes()]
+        (worker,) = [
+            int(child) for child in children if b"edge.daemon.worker" in Path(f"/proc/{child}/cmdline").read_bytes()
+        ]
         return worker
 
     def shoot(self, first: int, count: int) -> None:

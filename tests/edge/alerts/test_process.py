@@ -28,7 +28,7 @@ from edge.alerts.state import Event
 from edge.alerts.watch import Alerts
 from edge.cli import app
 from edge.config import EdgeConfig, format_config, read_config
-from edge.ledger import open_ledger
+from edge.ledger.ledger import open_ledger
 from edge.shipped import DEFAULT, shipped_bundle
 
 from ..conftest import until

@@ -27,8 +27,8 @@ from edge.alerts.settings import (
 from edge.alerts.watch import look
 from edge.config import EdgeConfig
 from edge.counts import Accounting
-from edge.ledgerfile import open_ledger_readonly
-from edge.outputs import publish
+from edge.daemon.outputs import publish
+from edge.ledger.ledgerfile import open_ledger_readonly
 from edge.shipped import DEFAULT, shipped_bundle
 from edge.situation import DaemonSign, Situation, read_situation
 

@@ -18,8 +18,8 @@ from edge.check.access import Wish, check_access
 from edge.check.finding import Finding
 from edge.check.host import check_host
 from edge.config import EdgeConfig, format_config
-from edge.ledger import open_ledger
-from edge.ledgerfile import lock_ledger
+from edge.ledger.ledger import open_ledger
+from edge.ledger.ledgerfile import lock_ledger
 
 from ..filled import fill
 from ..images import TINY_BUNDLE, image_bytes, kind_of

@@ -17,8 +17,8 @@ from edge.corrections.history import add_labels
 from edge.corrections.humanlabel import HumanLabel
 from edge.corrections.labelsfile import labels_file
 from edge.counts import Bin, read_counts
-from edge.ledgerfile import open_ledger_readonly
-from edge.migrations import migrate
+from edge.ledger.ledgerfile import open_ledger_readonly
+from edge.ledger.migrations import migrate
 from edge.reported import read_reported
 
 from ..filled import at, fill, other_bundle

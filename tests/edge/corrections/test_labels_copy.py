@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 
 from bundle.folder import Bundle
-from edge.backup import back_up, backups_of
 from edge.corrections.history import add_labels, read_labels
 from edge.corrections.humanlabel import HumanLabel
 from edge.corrections.labelsfile import labels_file
-from edge.ledgercopy import BackupFailed
-from edge.repair import repair
+from edge.ledger.backup import back_up, backups_of
+from edge.ledger.ledgercopy import BackupFailed
+from edge.ledger.repair import repair
 
 from ..filled import fill
 

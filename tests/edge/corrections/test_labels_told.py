@@ -19,9 +19,9 @@ from edge.corrections.humanlabel import HumanLabel
 from edge.corrections.labelsfile import labels_file
 from edge.corrections.suggest import suggestions
 from edge.counts import read_counts
+from edge.daemon.outputs import DaemonStatus, publish
 from edge.htmlreport.facts import read_facts
-from edge.ledgerfile import open_ledger_readonly
-from edge.outputs import DaemonStatus, publish
+from edge.ledger.ledgerfile import open_ledger_readonly
 
 from ..export.cruise import Cruise, sail
 from ..images import TINY_BUNDLE

@@ -10,7 +10,7 @@ from edge.corrections.history import add_labels
 from edge.corrections.humanlabel import HumanLabel
 from edge.corrections.labelsfile import labels_file
 from edge.corrections.lately import Lately
-from edge.ledgerfile import open_ledger_readonly
+from edge.ledger.ledgerfile import open_ledger_readonly
 
 from ..filled import fill
 

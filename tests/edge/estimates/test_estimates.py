@@ -12,7 +12,7 @@ from edge.counts import Accounting, Counts, LedgerBundle, add_up, count_verdicts
 from edge.estimates.estimate import Estimates, estimate
 from edge.estimates.poisson import garwood
 from edge.estimates.validated import Validated
-from edge.ledgerfile import open_ledger_readonly
+from edge.ledger.ledgerfile import open_ledger_readonly
 from tests.edge.filled import fill, other_bundle
 from tests.edge.images import TINY_BUNDLE
 

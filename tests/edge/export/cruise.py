@@ -8,11 +8,11 @@ from pathlib import Path
 
 from bundle.folder import Bundle
 from bundle.measures import measure
-from edge.capture import Capture
-from edge.files import Found, look
-from edge.ledger import open_ledger
-from edge.outcome import Again, Counted
-from edge.shards import members
+from edge.capture.capture import Capture
+from edge.daemon.outcome import Again, Counted
+from edge.intake.files import Found, look
+from edge.ledger.ledger import open_ledger
+from edge.shards.shards import members
 
 from ..filled import SECOND, TEN
 from ..images import image_bytes
@@ -80,7 +80,7 @@ def record(ledger_file: Path, bundle: Bundle, every: list[tuple[Found, bytes]], 
 
 
 def _inside(root: Path, member: Found) -> bytes:
-    from edge.shards import Shards
+    from edge.shards.shards import Shards
 
     with Shards(root) as shards:
         data = shards.read(member, 1 << 20)

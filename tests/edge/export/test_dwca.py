@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from edge.ledgerfile import open_ledger_readonly
+from edge.ledger.ledgerfile import open_ledger_readonly
 
 from ..filled import fill, other_bundle
 

@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from bundle.preprocess import decode
-from edge.capture import Capture
-from edge.files import look
-from edge.ledger import open_ledger
-from edge.outcome import Again
+from edge.capture.capture import Capture
+from edge.daemon.outcome import Again
+from edge.intake.files import look
+from edge.ledger.ledger import open_ledger
 
 from ..filled import TEN, at
 from ..images import KINDS, image_bytes

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 
 from edge.export.rows import _ROWS
-from edge.ledgerfile import open_ledger_readonly
+from edge.ledger.ledgerfile import open_ledger_readonly
 
 from ..filled import SECOND, fill, other_bundle
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from edge.ledger import open_ledger
+from edge.ledger.ledger import open_ledger
 
 from ..filled import fill, other_bundle
 from .cruise import sail

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bundle.folder import open_bundle
-from edge.capture import CaptureTimes
-from edge.classify import Reader, decide
-from edge.files import look
-from edge.ledger import open_ledger
-from edge.settle import Candidate
-from edge.shards import Shards
-from edge.timesettings import TimeSettings
+from edge.capture.capture import CaptureTimes
+from edge.capture.timesettings import TimeSettings
+from edge.daemon.classify import Reader, decide
+from edge.intake.files import look
+from edge.intake.settle import Candidate
+from edge.ledger.ledger import open_ledger
+from edge.shards.shards import Shards
 from edge.web.place import Place
 
 from ..images import TINY_BUNDLE, image_bytes, kind_of

@@ -6,7 +6,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from bundle.folder import open_bundle
-from edge.ledger import open_ledger
+from edge.ledger.ledger import open_ledger
 from edge.web.app import create_app
 
 from ..drifting import DAY, count_images, drawn, mixed, with_reference

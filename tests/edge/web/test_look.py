@@ -12,7 +12,7 @@ from starlette.testclient import TestClient
 from edge.corrections.history import history, read_labels
 from edge.corrections.labelsfile import labels_file, reading
 from edge.counts import read_counts
-from edge.ledgerfile import open_ledger_readonly
+from edge.ledger.ledgerfile import open_ledger_readonly
 from edge.web.app import create_app
 from edge.web.place import Place
 
@@ -245,7 +245,7 @@ def test_without_a_token_in_the_server_the_page_says_so(place: Place) -> None:
 
 
 def test_a_ledger_without_images_is_no_fault(place: Place, tmp_path: Path) -> None:
-    from edge.ledger import open_ledger
+    from edge.ledger.ledger import open_ledger
 
     with open_ledger(tmp_path / "new.sqlite"):
         pass

@@ -8,7 +8,7 @@ import pytest
 from edge.corrections.humanlabel import HumanLabel
 from edge.corrections.looked import read_looked
 from edge.counts import read_bundles
-from edge.ledgerfile import open_ledger_readonly
+from edge.ledger.ledgerfile import open_ledger_readonly
 from edge.web.looking import Queue, Wanted, read_queue, read_seen, wanted_of
 
 from ..stocked import Stock

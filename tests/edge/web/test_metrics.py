@@ -22,9 +22,9 @@ from starlette.testclient import TestClient
 
 from edge.cli import app
 from edge.config import EdgeConfig, format_config
-from edge.ledgerfile import open_ledger_readonly
+from edge.daemon.outputs import publish
+from edge.ledger.ledgerfile import open_ledger_readonly
 from edge.metrics import SituationCollector, families, registry_of
-from edge.outputs import publish
 from edge.situation import Situation, read_situation, read_standing
 from edge.web.app import create_app
 from edge.web.place import Place
@@ -250,7 +250,7 @@ def test_the_document_lists_every_metric(ship):
 
 
 def test_the_situation_does_not_wait_for_a_writer(ship):
-    from edge.ledger import open_ledger
+    from edge.ledger.ledger import open_ledger
 
     with open_ledger(ship.ledger) as writer:
         writer.connection.execute("BEGIN IMMEDIATE")

@@ -8,8 +8,8 @@ from sqlite3 import connect
 
 import pytest
 
-from edge.ledgerfile import open_ledger_readonly
-from edge.migrations import migrate
+from edge.ledger.ledgerfile import open_ledger_readonly
+from edge.ledger.migrations import migrate
 from edge.web.backlog import Backlog, Queue
 from edge.web.recent import SLOT_NS, WINDOW_NS, Recent, first_since, read_latest
 

@@ -21,7 +21,7 @@ from starlette.routing import Route
 from typer.testing import CliRunner
 
 from edge.cli import app as cli
-from edge.notify import Notifier
+from edge.daemon.notify import Notifier
 from edge.web import connection as connections
 from edge.web.app import create_app
 from edge.web.connection import Connection

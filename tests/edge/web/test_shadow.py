@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from edge.ledger import open_ledger
+from edge.ledger.ledger import open_ledger
 from edge.web.app import create_app
 from edge.web.place import Place
 

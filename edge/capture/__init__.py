@@ -1,0 +1,1 @@
+"""When an image was taken."""

@@ -1,0 +1,1 @@
+"""Rules that set images aside, and take them back."""

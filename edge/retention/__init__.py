@@ -1,0 +1,1 @@
+"""Which files may go when the disk must not fill, and their going."""

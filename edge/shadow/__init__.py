@@ -1,0 +1,1 @@
+"""A second bundle that sees the same images and counts none."""

@@ -1,0 +1,1 @@
+"""Tar and zip files full of images, which are to us like folders."""

@@ -1,0 +1,1 @@
+"""A new bundle in the place of the one at work, without a stop."""
