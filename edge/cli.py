@@ -11,13 +11,13 @@ import typer
 
 from bundle.command import command_group, typed
 from bundle.errors import BadConfig
-from bundle.whole import write_whole
 from edge.alertcli import alerts
 from edge.checkcli import check
 from edge.driftcli import drift
 from edge.exportcli import export
 from edge.labelscli import labels_app
 from edge.metricscli import metrics
+from edge.printed import put
 from edge.servecli import serve
 from edge.shadow.shadowcli import shadow
 from edge.summary.summarycli import summary
@@ -463,15 +463,3 @@ def classify(
         show(judged_table(bundle, judged, scores))
     if not any(each.label for each in judged):
         raise typer.Exit(1)
-
-
-def put(text: str, out: Path | None) -> None:
-    """To standard output, or whole into a file. Raises BadConfig when the file cannot be written."""
-    if out is None:
-        sys.stdout.buffer.write(text.encode())  # UTF-8 whatever the locale, as in a file: programs read it
-        sys.stdout.buffer.flush()
-        return
-    try:
-        write_whole(out, text.encode())
-    except OSError as error:
-        raise BadConfig(f"{out}: cannot be written ({error.strerror}); check the folder") from None

@@ -49,11 +49,11 @@ def drift(
     """  # fmt: skip
     from bundle.errors import BadConfig
     from edge.bins import parse_stretch, parse_width
-    from edge.cli import put
     from edge.drift.drifts import read_drifts
     from edge.drift.read import DAY_NS
     from edge.drift.shown import FORMATS, drift_table
     from edge.ledger.ledgerfile import open_ledger_readonly
+    from edge.printed import put
     from edge.screen import show
     from edge.survey.surveyfile import read_survey
 

@@ -26,9 +26,9 @@ def list_labels(
 
     The csv can be taken in by `labels import`, on another host too.
     """
-    from edge.cli import put
     from edge.corrections.labelled import read_labelled, row_of, table
     from edge.corrections.summary import labels_table
+    from edge.printed import put
     from edge.screen import show, to_text
 
     every = read_labelled(ledger)

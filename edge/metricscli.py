@@ -25,8 +25,8 @@ def metrics(
     """
     import time
 
-    from edge.cli import put
     from edge.config import read_config
+    from edge.printed import put
     from edge.situation import read_situation
 
     try:

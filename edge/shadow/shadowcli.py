@@ -38,8 +38,8 @@ def shadow(
     from contextlib import closing
 
     from edge.bins import parse_stretch
-    from edge.cli import put
     from edge.ledger.ledgerfile import open_ledger_readonly
+    from edge.printed import put
     from edge.screen import show, to_text
     from edge.shadow.shadow import read_comparisons
 

@@ -34,9 +34,9 @@ def summary(
     from contextlib import closing
 
     from edge.bins import parse_instant, utc_text
-    from edge.cli import put
     from edge.config import read_config
     from edge.ledger.ledgerfile import open_ledger_readonly
+    from edge.printed import put
     from edge.situation import read_situation
     from edge.summary.summary import DAY_NS, day_before, read_summary
     from edge.summary.summaryhtml import summary_html

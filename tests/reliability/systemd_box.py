@@ -125,6 +125,9 @@ def why_not() -> str | None:
         return f"not installed: {', '.join(missing)}"
     if "\toverlay\n" not in Path("/proc/filesystems").read_text():
         return "this kernel has no overlayfs"
+    here = (Path(sys.executable), Path(__file__).resolve())
+    if hidden := [each for each in here if each.is_relative_to("/tmp") or each.is_relative_to("/run")]:
+        return f"{hidden[0]}: a service has a /tmp of its own and sees nothing of this one; take a checkout elsewhere"
     if _layout() is None:
         return "the control groups have a layout that is not known here, or do not limit memory"
     try:
