@@ -11,6 +11,7 @@ from edge.alerts.settings import (
     BacklogRule,
     DaemonRule,
     DiskRule,
+    DriftRule,
     ProblemRule,
     RejectsRule,
     Rule,
@@ -18,6 +19,8 @@ from edge.alerts.settings import (
     SpeciesRule,
 )
 from edge.alerts.state import SECOND_NS, Reading
+from edge.drift.judge import Drift
+from edge.drift.words import sentence
 from edge.shown import shown
 from edge.situation import Situation
 
@@ -43,6 +46,9 @@ class Seen:
     recent: Mapping[float, Mapping[str, int]] = field(default_factory=dict)  # minutes -> label -> images
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)  # group of taxa.csv -> its labels
     samples: Sequence[Sample] = ()  # the oldest first
+    drifts: Mapping[float, Drift] = field(
+        default_factory=dict
+    )  # minutes -> of the newest images; what is not known is not there
 
 
 def read_rule(rule: Rule, seen: Seen) -> Reading:
@@ -58,6 +64,8 @@ def read_rule(rule: Rule, seen: Seen) -> Reading:
         return _disk(rule, situation)
     if isinstance(rule, RejectsRule):
         return _rejects(rule, seen)
+    if isinstance(rule, DriftRule):
+        return _drift(rule, seen)
     if isinstance(rule, AccountingRule):
         return _accounting(situation)
     if isinstance(rule, DaemonRule):
@@ -146,6 +154,16 @@ def _rejects(rule: RejectsRule, seen: Seen) -> Reading:
     share = rejected / decided if decided >= rule.min_images else 0.0
     words = f"{rejected} of {decided} images rejected within {rule.minutes:g} min"
     return Reading(share / rule.share, words, share)
+
+
+def _drift(rule: DriftRule, seen: Seen) -> Reading:
+    drift = seen.drifts.get(rule.minutes)
+    if drift is None:
+        return Reading(None, "not known: no images, or the classifier has no reference of its validation images")
+    if drift.state == "too few":
+        return Reading(None, sentence(drift))
+    farthest = max(each.distance / each.limit for each in drift.shifts)
+    return Reading(farthest, sentence(drift), max(each.distance for each in drift.shifts))
 
 
 def _accounting(situation: Situation) -> Reading:

@@ -12,6 +12,9 @@ from bundle.manifest import HashedFile
 from bundle.taxa import read_taxa
 from bundle.vouched import read_manifest, read_vouched
 from edge.counts import HOUR_NS, add_up, one_moment, read_counts
+from edge.drift.drifts import read_drifts
+from edge.drift.judge import Drift
+from edge.survey.tows import Tow
 
 _MINUTE_NS = 60 * 1_000_000_000
 _LOOKED_AT = 100  # of the newest images: their times tell where the camera's clock stands
@@ -25,21 +28,55 @@ def recent_counts(connection: sqlite3.Connection, minutes: Iterable[float], now_
     sums, so only images of the stretch's two ends are looked at.
     """
     with one_moment(connection):
-        newest = connection.execute(
-            "SELECT image.capture_ns, classified_ns FROM verdict JOIN image ON image.id = image_id"
-            " ORDER BY image_id DESC LIMIT ?",
-            (_LOOKED_AT,),
-        ).fetchall()
-        if not newest:
+        newest = _newest(connection, now_ns)
+        if newest is None:
             return {each: {} for each in minutes}
-        captured = [capture_ns for capture_ns, _ in newest]
-        end_ns = max([ns for ns in captured if ns <= now_ns + _MINUTE_NS] or captured) + 1
-        quiet_ns = now_ns - max(classified_ns for _, classified_ns in newest)
+        end_ns, quiet_ns = newest
         found = {}
         for each in sorted(set(minutes)):
             width_ns = round(each * _MINUTE_NS)
             found[each] = _between(connection, end_ns - width_ns, end_ns) if quiet_ns < width_ns else {}
         return found
+
+
+def recent_drifts(
+    connection: sqlite3.Connection, minutes: Iterable[float], now_ns: int, bundle: Path
+) -> dict[float, Drift]:
+    """For each such stretch, how its images differ from the classifier's validation; where several counted, the farthest.
+
+    bundle: the folder of the one at work. What is not known is left out. Raises BadBundle, BadConfig.
+    """
+    with one_moment(connection):
+        newest = _newest(connection, now_ns)
+        if newest is None:
+            return {}
+        end_ns, quiet_ns = newest
+        found = {}
+        for each in sorted(set(minutes)):
+            width_ns = round(each * _MINUTE_NS)
+            stretch = [Tow("", end_ns - width_ns, end_ns)] if quiet_ns < width_ns else []
+            rows = read_drifts(connection, HOUR_NS, bundle=bundle, alone=False, tows=stretch).rows
+            if rows:
+                found[each] = max((row.drift for row in rows), key=_farthest)
+        return found
+
+
+def _farthest(drift: Drift) -> float:
+    return -1.0 if drift.state == "too few" else max(each.distance / each.limit for each in drift.shifts)
+
+
+def _newest(connection: sqlite3.Connection, now_ns: int) -> tuple[int, int] | None:
+    """Just after the newest capture time, and for how long no image was classified, ns; None: there is no image."""
+    newest = connection.execute(
+        "SELECT image.capture_ns, classified_ns FROM verdict JOIN image ON image.id = image_id"
+        " ORDER BY image_id DESC LIMIT ?",
+        (_LOOKED_AT,),
+    ).fetchall()
+    if not newest:
+        return None
+    captured = [capture_ns for capture_ns, _ in newest]
+    end_ns = max([ns for ns in captured if ns <= now_ns + _MINUTE_NS] or captured) + 1
+    return end_ns, now_ns - max(classified_ns for _, classified_ns in newest)
 
 
 def _between(connection: sqlite3.Connection, from_ns: int, to_ns: int) -> dict[str, int]:

@@ -150,6 +150,21 @@ class RejectsRule(Rule):
 
 
 @dataclass(frozen=True, kw_only=True)
+class DriftRule(Rule):
+    """Images look other than those that the classifier was validated on, verdict for verdict. [[alerts.drift]]"""
+
+    minutes: float = field(
+        default=360.0,
+        metadata=about(
+            "minutes",
+            "The stretch of capture time, up to the newest image, that is held against validation (docs/drift.md). Looked at\n"
+            "every 5 minutes. With too few images nothing is said.",
+            **_MINUTES,
+        ),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
 class AccountingRule(Rule):
     """seen = counted + rejected + waiting + dropped does not hold: a fault of Planktow's. [[alerts.accounting]]"""
 
@@ -255,6 +270,9 @@ class AlertSettings:
     backlog: tuple[BacklogRule, ...] = field(default=(), metadata=about("tables", "Images wait."))
     disk: tuple[DiskRule, ...] = field(default=(), metadata=about("tables", "A disk fills up."))
     rejects: tuple[RejectsRule, ...] = field(default=(), metadata=about("tables", "Many files cannot be counted."))
+    drift: tuple[DriftRule, ...] = field(
+        default=(), metadata=about("tables", "Images no longer look as in validation.")
+    )
     accounting: tuple[AccountingRule, ...] = field(default=(), metadata=about("tables", "Accounts do not add up."))
     daemon: tuple[DaemonRule, ...] = field(default=(), metadata=about("tables", "The daemon is not running."))
     problem: tuple[ProblemRule, ...] = field(default=(), metadata=about("tables", "status.json names a problem."))
@@ -277,7 +295,7 @@ class AlertSettings:
     def _rules(self) -> Iterator[Rule]:
         for kind in (self.species, self.silence, self.backlog, self.disk):
             yield from kind
-        for other in (self.rejects, self.accounting, self.daemon, self.problem):
+        for other in (self.rejects, self.drift, self.accounting, self.daemon, self.problem):
             yield from other
 
     def rule(self, name: str) -> Rule:

@@ -19,17 +19,19 @@ from edge.alerts.journal import Journal, journal_file
 from edge.alerts.memory import Memory, alone, load, memory_file, save
 from edge.alerts.mqtt import Mqtt
 from edge.alerts.readings import Seen, read_rule, sampled
-from edge.alerts.recent import labels_and_groups, recent_counts
-from edge.alerts.settings import AlertSettings, RejectsRule, SpeciesRule
+from edge.alerts.recent import labels_and_groups, recent_counts, recent_drifts
+from edge.alerts.settings import AlertSettings, DriftRule, RejectsRule, SpeciesRule
 from edge.alerts.state import Event, Reading, State, raised_names, step
 from edge.config import EdgeConfig
 from edge.daemon.notify import Notifier
+from edge.drift.judge import Drift
 from edge.ledger.ledgerfile import open_ledger_readonly
 from edge.situation import read_situation
 
 log = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 0.5  # between two looks at what is being told: bounds how late a stop signal is obeyed
+_DRIFT_SECONDS = 300.0  # between two looks at drift: hours of images do not change in a moment
 _REST = 9  # so many times as long as a look took is rested after it: at most a tenth of one core
 _FAREWELL_SECONDS = 3.0
 _ONCE_SECONDS = 120.0  # so long `--once` waits for what it has to tell
@@ -74,12 +76,14 @@ class Alerts:
         self.memory = load(self._file)
         self._saved: Memory | None = None
         self._fault: str | None = None  # why the memory cannot be written
+        self._drifts: dict[float, Drift] = {}
+        self._drifts_at: float | None = None  # steady seconds
 
     def look(self) -> tuple[Event, ...]:
         """One look: what the rules see now, and the events that come of it."""
         self._follow_bundle()
         now_ns = self._clock.wall_ns()
-        seen = look(self._config, self._groups, self.memory, now_ns)
+        seen = look(self._config, self._groups, self.memory, now_ns, self._drift(now_ns))
         readings = {rule.name: read_rule(rule, seen) for rule in self._settings.rules}
         before = tuple(self.memory.state.rules)
         state, events = step(self._settings.rules, self.memory.state, readings, now_ns, self._settings.max_per_hour)
@@ -115,6 +119,12 @@ class Alerts:
         words = f"{len(self._settings.rules)} rules, raised: {', '.join(raised) or 'none'}"
         problems = [problem for way in self._ways if (problem := way.problem)]
         return "; ".join([words, *problems, *([self._fault] if self._fault else [])])
+
+    def _drift(self, now_ns: int) -> dict[float, Drift]:
+        now = self._clock.steady()
+        if self._drifts_at is None or now - self._drifts_at >= _DRIFT_SECONDS:
+            self._drifts, self._drifts_at = drifts(self._config, now_ns), now
+        return self._drifts
 
     def _follow_bundle(self) -> None:
         """The groups of another bundle, where one was put in its place meanwhile."""
@@ -179,7 +189,7 @@ def once(config: EdgeConfig, clock: Clock = Clock()) -> tuple[tuple[Event, ...],
 def would_be(config: EdgeConfig, now_ns: int) -> tuple[dict[str, Reading], State, State]:
     """What each rule sees now, how all stood, and how they would stand if nothing changed for long; changes nothing."""
     memory = load(memory_file(config.ledger))
-    seen = look(config, known_groups(config), memory, now_ns)
+    seen = look(config, known_groups(config), memory, now_ns, drifts(config, now_ns))
     readings = {rule.name: read_rule(rule, seen) for rule in config.alerts.rules}
     impatient = [dataclasses.replace(rule, for_seconds=0.0) for rule in config.alerts.rules]
     after, _ = step(impatient, memory.state, readings, now_ns, config.alerts.max_per_hour)
@@ -204,14 +214,20 @@ def tell_trial(
         return {way.name: faults.get(way.name, way.problem or "it took too long") for way in ways}
 
 
-def look(config: EdgeConfig, groups: Mapping[str, frozenset[str]], memory: Memory, now_ns: int) -> Seen:
+def look(
+    config: EdgeConfig,
+    groups: Mapping[str, frozenset[str]],
+    memory: Memory,
+    now_ns: int,
+    drifted: Mapping[float, Drift],
+) -> Seen:
     """All that the rules look at, now."""
     settings = config.alerts
     situation = read_situation(config.ledger, config.watch, config.out, now_ns)
     longest = max((rule.minutes for rule in settings.rules if isinstance(rule, RejectsRule)), default=None)
     samples = () if longest is None else sampled(memory.samples, situation, longest)
     stretches = {rule.minutes for rule in settings.rules if isinstance(rule, SpeciesRule)}
-    return Seen(situation, _recent(config, stretches, now_ns), groups, samples)
+    return Seen(situation, _recent(config, stretches, now_ns), groups, samples, drifted)
 
 
 def open_ways(config: EdgeConfig, stack: ExitStack, presence: bool = False) -> list[Way]:
@@ -255,6 +271,18 @@ def bundle_mark(bundle: Path) -> tuple[int, ...] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino, found.st_mtime_ns, found.st_size
+
+
+def drifts(config: EdgeConfig, now_ns: int) -> dict[float, Drift]:
+    """How the newest images differ from validation, for the stretches that rules want; what is not known is left out."""
+    stretches = {rule.minutes for rule in config.alerts.rules if isinstance(rule, DriftRule)}
+    if not stretches:
+        return {}
+    try:
+        with closing(open_ledger_readonly(config.ledger)) as connection:
+            return recent_drifts(connection, stretches, now_ns, config.bundle)
+    except (PlanktowError, sqlite3.Error, OSError):
+        return {}
 
 
 def _recent(config: EdgeConfig, minutes: Iterable[float], now_ns: int) -> dict[float, dict[str, int]]:

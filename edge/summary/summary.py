@@ -14,6 +14,7 @@ from edge.alerts.journal import journal_file, read_events
 from edge.alerts.state import Event
 from edge.bins import SECOND_NS, bin_start
 from edge.counts import HOUR_NS, Counts, one_moment, read_counts
+from edge.drift.drifts import Stretched, read_drifts
 from edge.reported import Reported, at_work, read_reported
 from edge.situation import Situation
 
@@ -50,6 +51,7 @@ class Summary:
     gaps: tuple[tuple[int, int], ...]  # [start, end), UTC ns: no image was captured
     situation: Situation  # when the summary was written
     alerts: tuple[Event, ...]  # told on that day
+    drifts: tuple[Stretched, ...]  # of each classifier that has a reference: whether the day looks like its validation
 
     @property
     def counted(self) -> int:
@@ -99,6 +101,7 @@ def read_summary(
             tuple(gaps(connection, day_ns, min(end_ns, max(day_ns, situation.now_ns)))),
             situation,
             tuple(read_events(journal_file(ledger), day_ns, end_ns)),
+            read_drifts(connection, DAY_NS, day_ns, end_ns, bundle=counting, alone=False).rows,
         )
 
 

@@ -15,7 +15,7 @@ from edge.htmlreport.overtime import Level, over_time
 from edge.htmlreport.parts import facts, figure, note, row, section, table
 from edge.htmlreport.spell import images, interval, plural, share, whole
 from edge.summary.summary import DAY_NS, Summary
-from edge.summary.summarytext import change_text, daemon_text, disk_text, gap_text
+from edge.summary.summarytext import change_text, daemon_text, disk_text, drift_text, gap_text
 
 _STYLE = Path(markup.__file__).with_name("style.css")
 _LABELS = 40
@@ -146,6 +146,7 @@ def _host(summary: Summary) -> Markup:
                 ("Disks", disk_text(summary)),
                 ("Classifier", ", ".join(working) or "none at work"),
                 ("Votes for the winner", votes or "–"),
+                *(("Drift", drift_text(each)) for each in summary.drifts),
                 ("Rejected", ", ".join(f"{name}: {number}" for name, number in summary.rejects.items()) or "none"),
                 ("Set aside by rules", ", ".join(f"{name}: {number}" for name, number in summary.aside.items()) or "none"),
                 ("Gaps without images", ", ".join(gap_text(*gap) for gap in summary.gaps) or "none"),

@@ -6,6 +6,8 @@ import textwrap
 from collections.abc import Iterator
 
 from edge.bins import utc_text
+from edge.drift.drifts import Stretched
+from edge.drift.words import sentence
 from edge.shown import shown
 from edge.summary.summary import DAY_NS, Change, Summary, shortened
 
@@ -35,6 +37,12 @@ def change_text(change: Change, name: str) -> str:
     """jelly 12 -> 80, share x 6.5."""
     factor = "not there the day before" if change.factor is None else f"share x {change.factor:.2g}"
     return f"{name} {change.before} -> {change.now}, {factor}"
+
+
+def drift_text(stretched: Stretched) -> str:
+    """Whether the images look as in validation."""
+    warning = "WARNING: " if stretched.drift.state == "other looks" else ""
+    return warning + sentence(stretched.drift)
 
 
 def disk_text(summary: Summary) -> str:
@@ -80,6 +88,7 @@ def _lines(summary: Summary, most: int) -> Iterator[str]:
     if len(summary.votes) > 1:
         shares = (f"{votes}: {its / sum(summary.votes.values()):.0%}" for votes, its in summary.votes.items())
         yield f"Votes for the winner: {', '.join(shares)}"
+    yield from (f"Drift: {drift_text(each)}" for each in summary.drifts)
     missing = sum(end - start for start, end in summary.gaps) / 60e9
     yield from _section(f"No images for {missing:.0f} min in all", [gap_text(*gap) for gap in summary.gaps], most)
     alerts = [f"{utc_text(each.time_ns)[11:16]} {each.what} {each.rule}: {shown(each.text)}" for each in summary.alerts]

@@ -6,11 +6,13 @@ from dataclasses import replace
 from hashlib import sha256
 from itertools import pairwise
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from bundle.folder import open_bundle
 from edge.alerts.journal import Journal, journal_file
 from edge.alerts.state import Event
 from edge.cli import app
@@ -24,6 +26,7 @@ from edge.summary.summary import DAY_NS, GAP_NS, Change, changes, day_before, ga
 from edge.summary.summaryhtml import summary_html
 from edge.summary.summarytext import MOST_BYTES, summary_text
 
+from .drifting import count_images, drawn, mixed, with_reference
 from .filled import SECOND, TEN, at, fill, other_bundle
 from .images import TINY_BUNDLE
 from .stocked import Stock
@@ -98,6 +101,21 @@ def test_the_text_says_it_all_in_lines_that_fit(ship, tiny):
         assert line in lines, text
     chain = next(line.split() for line in lines if line.startswith("chain"))
     assert (chain[1], chain[-1]) == ("12", "2")
+
+
+def test_a_day_that_looks_other_than_validation_is_a_warning_in_both(tmp_path):
+    bundle = with_reference(tmp_path / "bundle", mixed(600))
+    for light in (1.0, 0.6):
+        ledger = tmp_path / f"{light}.sqlite"
+        images = drawn(mixed(300), seed=7)
+        count_images(
+            ledger, open_bundle(bundle), images, alter=lambda grey, by=light: np.rint(grey * by).astype(np.uint8)
+        )
+        found = summed(ledger, bundle=bundle)
+        assert [each.drift.state for each in found.drifts] == ["as validated" if light == 1 else "other looks"]
+        for written in (summary_text(found), summary_html(found)):
+            assert ("WARNING" in written) == (light < 1)
+            assert "Drift" in written
 
 
 def test_a_day_that_is_not_over_and_one_without_images(ship):

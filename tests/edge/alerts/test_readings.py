@@ -4,9 +4,11 @@ import json
 from contextlib import closing
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from bundle.errors import BadConfig
+from bundle.folder import open_bundle
 from bundle.vote import NO_LABEL
 from edge.alerts.memory import Memory
 from edge.alerts.readings import MINUTE_NS, Sample, Seen, read_rule, sampled
@@ -17,6 +19,7 @@ from edge.alerts.settings import (
     BacklogRule,
     DaemonRule,
     DiskRule,
+    DriftRule,
     HookSettings,
     MqttSettings,
     ProblemRule,
@@ -24,7 +27,7 @@ from edge.alerts.settings import (
     SilenceRule,
     SpeciesRule,
 )
-from edge.alerts.watch import look
+from edge.alerts.watch import drifts, look
 from edge.config import EdgeConfig
 from edge.counts import Accounting
 from edge.daemon.outputs import publish
@@ -32,6 +35,7 @@ from edge.ledger.ledgerfile import open_ledger_readonly
 from edge.shipped import DEFAULT, shipped_bundle
 from edge.situation import DaemonSign, Situation, read_situation
 
+from ..drifting import count_images, drawn, mixed, with_reference
 from ..filled import SECOND, TEN, at, fill
 from ..test_outputs import STATUS
 
@@ -201,9 +205,32 @@ def test_a_ledger_that_cannot_be_read_is_a_problem_and_leaves_the_other_rules_as
 def test_a_look_at_a_ship_that_has_nothing_yet_fails_nowhere(tmp_path):
     rules = AlertSettings(species=(SpeciesRule(name="a", labels=("x",), images=1),), problem=(ProblemRule(name="b"),))
     config = EdgeConfig(ledger=tmp_path / "none.sqlite", watch=tmp_path, out=tmp_path / "out", alerts=rules)
-    seen = look(config, {}, Memory(), NOW)
+    seen = look(config, {}, Memory(), NOW, drifts(config, NOW))
     assert seen.situation.ledger is None
     assert "no such ledger" in seen.situation.fault
+
+
+@pytest.mark.parametrize(("light", "raised"), [(1.0, False), (0.6, True)])
+def test_a_lamp_that_fades_is_drift_and_a_usual_day_is_not(tmp_path, light, raised):
+    bundle = with_reference(tmp_path / "bundle", mixed(600))
+    ledger = tmp_path / "ledger.sqlite"
+    images = drawn(mixed(300), seed=7)
+    count_images(ledger, open_bundle(bundle), images, alter=lambda grey: np.rint(grey * light).astype(np.uint8))
+    rule = DriftRule(name="a", minutes=60)
+    alerts = AlertSettings(drift=(rule, DriftRule(name="b", minutes=0.5)))
+    config = EdgeConfig(bundle=bundle, ledger=ledger, watch=tmp_path, out=tmp_path / "out", alerts=alerts)
+    now_ns = TEN + 301 * SECOND
+    found = drifts(config, now_ns)
+    reading = read_rule(rule, Seen(read_situation(ledger, None, None, now_ns), drifts=found))
+    assert (reading.pressure >= 1) == raised
+    assert ("images look other than in validation" in reading.text) == raised
+    few = read_rule(alerts.drift[1], Seen(read_situation(ledger, None, None, now_ns), drifts=found))
+    assert few.pressure is None
+    # Hours after the last image there is nothing to say, nor without a reference.
+    assert drifts(config, now_ns + 2 * 3600 * SECOND) == {}
+    (bundle / "reference.json").unlink()
+    assert drifts(config, now_ns) == {}
+    assert read_rule(rule, Seen(read_situation(ledger, None, None, now_ns))).pressure is None
 
 
 def test_labels_and_groups_come_with_the_bundle():
