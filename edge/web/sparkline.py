@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from edge.htmlreport.markup import Markup, element
 
 _WIDTH, _HEIGHT = 120.0, 26.0
+_WIDEST = 12.0  # a bar
 
 
 def sparkline(bins: Sequence[tuple[int, int, float]], begin_ns: int, end_ns: int, said: str) -> Markup:
@@ -16,7 +17,9 @@ def sparkline(bins: Sequence[tuple[int, int, float]], begin_ns: int, end_ns: int
     bars = []
     for start_ns, bin_end_ns, value in bins:
         left = _WIDTH * (start_ns - begin_ns) / span
-        width = max(_WIDTH * (bin_end_ns - start_ns) / span - 0.4, 0.8)
+        room = _WIDTH * (bin_end_ns - start_ns) / span
+        width = min(max(room - 0.4, 0.8), _WIDEST)  # one bin alone would glare as a block, by night above all
+        left += max(room - 0.4 - width, 0) / 2
         height = max(value / most * (_HEIGHT - 1), 0.6)  # a zero is a line: looked for and not found
         bars.append(f"M{left:.1f},{_HEIGHT - height:.1f}h{width:.1f}v{height:.1f}h{-width:.1f}z")
     return element(
