@@ -163,6 +163,11 @@ def add_up(shares: Iterable[Mapping[str, int]]) -> dict[str, int]:
     return total
 
 
+def at_work(counts: Counts) -> tuple[LedgerBundle, ...]:
+    """The bundles that have verdicts in the counts."""
+    return tuple(bundle for bundle, share in counts.by_bundle if any(share.values()))
+
+
 def read_counts(
     connection: sqlite3.Connection,
     width_ns: int | None = None,

@@ -12,10 +12,10 @@ from bundle.labels import UNCLASSIFIED
 from bundle.taxa import Taxon, read_taxa
 from edge.corrections.history import labels_beside
 from edge.corrections.humanlabel import HumanLabel
-from edge.counts import Bin, Counts, LedgerBundle, add_up, one_moment, read_counts
+from edge.counts import Bin, Counts, add_up, at_work, one_moment, read_counts
 from edge.estimates.estimate import Estimate, Estimates, estimate
 from edge.estimates.validated import bundle_of, read_validated
-from edge.keptscores import sampler
+from edge.scoresample import sampler
 from edge.survey.conditions import Conditions
 from edge.survey.surveyfile import Survey
 from edge.survey.tows import Tow
@@ -145,11 +145,6 @@ def _tow_bins(
             found = add_up(share for bundle, share in its.by_bundle if bundle in here)
             bins.append(Bin(start, end, found, here, int(dropped), its.verified))
     return tuple(bins)
-
-
-def at_work(counts: Counts) -> tuple[LedgerBundle, ...]:
-    """The bundles that have verdicts in the counts."""
-    return tuple(bundle for bundle, share in counts.by_bundle if any(share.values()))
 
 
 def span_ns(connection: sqlite3.Connection, from_ns: int | None, to_ns: int | None) -> tuple[int, int] | None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.labels import UNCLASSIFIED
-from edge.counts import Counts, LedgerBundle
+from edge.counts import Counts, LedgerBundle, at_work
 from edge.estimates.correction import POINT, Floats, corrected, draw_matrices, row_posterior, sets_at_once
 from edge.estimates.intervals import WIDE, intervals, lowest_recall
 from edge.estimates.poisson import garwood, weighted
@@ -80,7 +80,7 @@ def estimate(
     plain = Estimates(
         _plain_totals(counts.totals, strata), tuple(_plain(each) for each in strata[: len(counts.bins)]), None
     )
-    working = [bundle for bundle, share in counts.by_bundle if sum(share.values())]
+    working = at_work(counts)
     note = _why_not(working or [bundle for bundle, _ in counts.by_bundle[:1]], validated)
     if note is not None or validated is None:
         return Estimates(plain.totals, plain.bins, note)

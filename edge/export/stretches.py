@@ -9,12 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bundle.errors import BadBundle
-from edge.counts import Accounting, Counts, LedgerBundle, add_up, read_counts
+from edge.counts import Accounting, Counts, LedgerBundle, add_up, one_moment, read_counts
 from edge.estimates.estimate import Estimate, Estimates, estimate
 from edge.estimates.validated import Validated, read_validated
 from edge.export.source import Source
-from edge.keptscores import sampler
 from edge.reported import clipped
+from edge.scoresample import sampler
 from edge.survey.conditions import Conditions
 from edge.survey.volume import Sampled, sampled
 
@@ -134,9 +134,10 @@ def look_around(conditions: Conditions, start_ns: int, end_ns: int) -> Around:
 def _read(source: Source, width_ns: int, from_ns: int | None, to_ns: int | None) -> tuple[Counts, Estimates]:
     only = source.wanted.classifier
     labels = source.labels
-    counts = read_counts(source.connection, width_ns, from_ns, to_ns, bundle=only, labels=labels)
     validated, fault = _validated(source)
-    estimates = estimate(counts, validated, scored=sampler(source.connection, counts, labels))
+    with one_moment(source.connection):
+        counts = read_counts(source.connection, width_ns, from_ns, to_ns, bundle=only, labels=labels)
+        estimates = estimate(counts, validated, scored=sampler(source.connection, counts, labels))
     return counts, replace(
         estimates, note=f"{estimates.note or 'no corrected counts'} ({fault})"
     ) if fault else estimates

@@ -13,9 +13,9 @@ from bundle.vouched import read_manifest
 from edge.alerts.journal import journal_file, read_events
 from edge.alerts.state import Event
 from edge.bins import SECOND_NS, bin_start
-from edge.counts import HOUR_NS, Counts, one_moment, read_counts
+from edge.counts import HOUR_NS, Counts, at_work, one_moment, read_counts
 from edge.drift.drifts import Stretched, read_drifts
-from edge.reported import Reported, at_work, read_reported
+from edge.reported import Reported, read_reported
 from edge.situation import Situation
 
 DAY_NS = 24 * HOUR_NS

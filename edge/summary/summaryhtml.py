@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edge.alerts.state import Event
 from edge.bins import utc_text
-from edge.counts import HOUR_NS
+from edge.counts import HOUR_NS, at_work
 from edge.htmlreport import markup
 from edge.htmlreport.flowbar import accounting_bar
 from edge.htmlreport.markup import Markup, element
@@ -131,7 +131,7 @@ def _changes(summary: Summary) -> Markup | None:
 
 def _host(summary: Summary) -> Markup:
     counts = summary.reported.counts
-    working = [f"{bundle.name} {bundle.digest}" for bundle, its in counts.by_bundle if any(its.values())]
+    working = [f"{bundle.name} {bundle.digest}" for bundle in at_work(counts)]
     votes = ", ".join(f"{number} votes {share(its, summary.counted)}" for number, its in summary.votes.items())
     alerts = (element("tr", (element("td", words) for words in _told(each))) for each in summary.alerts[:_MOST])
     return section(

@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Iterator
 
 from edge.bins import utc_text
+from edge.counts import at_work
 from edge.drift.drifts import Stretched
 from edge.drift.words import sentence
 from edge.shown import shown
@@ -96,9 +97,7 @@ def _lines(summary: Summary, most: int) -> Iterator[str]:
     yield ""
     yield f"Daemon: {daemon_text(summary)}"
     yield f"Disks, {disk_text(summary)}"
-    names = ", ".join(
-        f"{bundle.name} {bundle.digest[:16]}" for bundle, share in reported.counts.by_bundle if any(share.values())
-    )
+    names = ", ".join(f"{bundle.name} {bundle.digest[:16]}" for bundle in at_work(reported.counts))
     yield f"Classifier: {names or 'none at work'}"
 
 

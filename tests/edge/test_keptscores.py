@@ -17,8 +17,9 @@ from edge.counts import read_counts
 from edge.daemon.outcome import Counted
 from edge.estimates.scored import Scored
 from edge.intake.files import Found
-from edge.keptscores import pack, read_scores, sampler, unpack
+from edge.keptscores import pack, unpack
 from edge.ledger.ledger import open_ledger, open_ledger_readonly
+from edge.scoresample import read_scores, sampler
 
 MEASURES = Measures(8, 9, 100.5, 0.25, 0.125, 0.5, 99.5)
 TINY = open_bundle(Path(__file__).parents[1] / "data" / "tiny-3")
