@@ -18,7 +18,7 @@ from quantize.config import Settings
 from quantize.gates import Finding, member_findings, record_finding
 from quantize.images import Labelled
 from quantize.pack import Made
-from quantize.score import ballots, tflite_scores, threads
+from quantize.score import ballots, share, tflite_scores, threads
 from quantize.worker import Converted, Job, run_worker
 
 
@@ -66,9 +66,9 @@ class Measured:
         keras, tflite = (ballots(scores[: held_out.border]) for scores in (self.keras, self.shipped))
         checks = Checks(
             images=len(truth),
-            keras_accuracy=_share(keras == truth),
-            tflite_accuracy=_share(tflite == truth),
-            agreement=_share(keras == tflite),
+            keras_accuracy=share(keras == truth),
+            tflite_accuracy=share(tflite == truth),
+            agreement=share(keras == tflite),
         )
         model = self.converted.models[self.scheme]
         return Made(self.trained, self.scheme, model, self.converted.in_float, checks)
@@ -109,7 +109,7 @@ def _findings(
     ballots_of = ballots(keras), ballots(tflite)
     findings = []
     if trained.validation is not None and trained.validation.images == held_out.border:
-        now = _share(ballots_of[0][: held_out.border] == held_out.validation.classes)
+        now = share(ballots_of[0][: held_out.border] == held_out.validation.classes)
         findings.append(record_finding(trained.stem, held_out.border, trained.validation.accuracy, now, settings.gates))
     for part, where in (("validation", slice(held_out.border)), ("test", slice(held_out.border, None))):
         truth = held_out.all.classes[where]
@@ -117,7 +117,3 @@ def _findings(
             votes = [each[where] for each in ballots_of]
             findings += member_findings(trained.stem, part, truth, *votes, labels, settings.gates)  # type: ignore[arg-type]
     return findings
-
-
-def _share(hits: NDArray[np.bool_]) -> float:
-    return round(float(hits.mean()), 6)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bundle.ensemble import MemberModel
 from bundle.errors import BadBundle, BadConfig
@@ -24,7 +25,7 @@ from bundle.whole import sha256_hex
 from bundle.writing import writing_to
 from quantize.images import Labelled, find_images, load_images, require_images
 from quantize.recorded import FILE, read_recorded
-from quantize.score import ballots, tflite_scores, threads
+from quantize.score import ballots, share, tflite_scores, threads
 from quantize.validation import HeldOut, judged, record_bytes
 from quantize.verify import split_of
 
@@ -65,7 +66,7 @@ def rejudge(bundle: Path, data: Path, out: Path, spec: InputSpec, say: Say) -> B
     record = record_bytes(_record(opened, spec, validation, test, order))
     members = tuple(
         dataclasses.replace(
-            member, checks=dataclasses.replace(member.checks, tflite_accuracy=_share(each, truth[:border]))
+            member, checks=dataclasses.replace(member.checks, tflite_accuracy=share(ballots(each) == truth[:border]))
         )
         for member, each in zip(manifest.members, validation.tflite, strict=True)
     )
@@ -80,7 +81,7 @@ def accuracies(bundle: Bundle) -> dict[str, float]:
     return {part: record[part]["hard"]["tflite"]["accuracy"] for part in ("validation", "test") if record[part]}
 
 
-def _scores(opened: Bundle, number: int, images: Labelled, say: Say) -> np.ndarray[Any, np.dtype[np.float32]]:
+def _scores(opened: Bundle, number: int, images: Labelled, say: Say) -> NDArray[np.float32]:
     file = opened.manifest.members[number].file
     say(f"{file}: on {len(images)} images")
     return tflite_scores(MemberModel(opened.contents[file], file, threads()), images, None, say)
@@ -108,7 +109,3 @@ def _over(before: Any, now: Any) -> Any:
     if isinstance(before, list) and isinstance(now, list) and len(before) == len(now):
         return [_over(*pair) for pair in zip(before, now, strict=True)]
     return now
-
-
-def _share(scores: np.ndarray[Any, np.dtype[np.float32]], truth: np.ndarray[Any, np.dtype[np.int32]]) -> float:
-    return round(float((ballots(scores) == truth).mean()), 6)

@@ -68,6 +68,11 @@ def ballots(scores: NDArray[np.float32]) -> NDArray[np.int32]:
     return vote([scores], VoteRule()).label
 
 
+def share(hits: NDArray[np.bool_]) -> float:
+    """Of M images, as records have it."""
+    return round(float(hits.mean()), 6)
+
+
 def _by_batch(
     scores: Callable[[slice], NDArray[np.float32]],
     images: int,

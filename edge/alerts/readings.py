@@ -162,8 +162,7 @@ def _drift(rule: DriftRule, seen: Seen) -> Reading:
         return Reading(None, "not known: no images, or the classifier has no reference of its validation images")
     if drift.state == "too few":
         return Reading(None, sentence(drift))
-    farthest = max(each.distance / each.limit for each in drift.shifts)
-    return Reading(farthest, sentence(drift), max(each.distance for each in drift.shifts))
+    return Reading(drift.nearness, sentence(drift), max(each.distance for each in drift.shifts))
 
 
 def _accounting(situation: Situation) -> Reading:

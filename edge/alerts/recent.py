@@ -62,7 +62,7 @@ def recent_drifts(
 
 
 def _farthest(drift: Drift) -> float:
-    return -1.0 if drift.state == "too few" else max(each.distance / each.limit for each in drift.shifts)
+    return -1.0 if drift.state == "too few" else drift.nearness
 
 
 def _newest(connection: sqlite3.Connection, now_ns: int) -> tuple[int, int] | None:

@@ -73,6 +73,11 @@ class Drift:
         return tuple(sorted((each for each in self.shifts if each.beyond), key=lambda each: -each.distance))
 
     @property
+    def nearness(self) -> float:
+        """The greatest distance as a multiple of its limit; from 1 on, a warning. 0 where nothing could be compared."""
+        return max((each.distance / each.limit for each in self.shifts), default=0.0)
+
+    @property
     def limit(self) -> float:
         """Of each distance."""
         return limit(self.compared, self.worth)

@@ -106,7 +106,7 @@ def make_collage(
 
 def picture(data: bytes) -> tuple[int, int, str]:
     """Width, height and data URI of the image in these bytes, made small. Raises BadImage."""
-    grey = _small(decode(data))
+    grey = within(decode(data), PICTURE_PIXELS)
     written, jpeg = cv2.imencode(".jpg", grey, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     if not written:
         raise BadImage("unsupported", "OpenCV cannot write it as JPEG")
@@ -114,9 +114,10 @@ def picture(data: bytes) -> tuple[int, int, str]:
     return width, height, f"data:image/jpeg;base64,{base64.b64encode(jpeg.tobytes()).decode()}"
 
 
-def _small(grey: Pixels) -> Pixels:
+def within(grey: Pixels, side: int) -> Pixels:
+    """The image, made so small that its longer side is at most `side` pixels; a smaller one as it is."""
     height, width = grey.shape
-    factor = PICTURE_PIXELS / max(height, width)
+    factor = side / max(height, width)
     if factor >= 1:
         return grey
     size = max(round(width * factor), 1), max(round(height * factor), 1)

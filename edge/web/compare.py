@@ -9,7 +9,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bundle.errors import BadBundle, BadConfig
 from bundle.labels import UNCLASSIFIED
 from edge.estimates.estimate import Estimate
 from edge.htmlreport.markup import Child, Markup, element
@@ -23,9 +22,8 @@ from edge.web.lines import Line, default_by, lines, members
 from edge.web.overtime import best
 from edge.web.place import Place
 from edge.web.reading import Read, read
-from edge.web.refusal import busy, notes, refused
+from edge.web.refusal import notes, or_refused
 from edge.web.tables import head_row, held
-from edge.web.turns import Busy
 
 TITLE = "Tows compared"
 _TABLE_MOST = 12  # tows of which each pair is compared
@@ -33,16 +31,10 @@ _TABLE_MOST = 12  # tows of which each pair is compared
 
 def routes(place: Place) -> list[Route]:
     async def shown(request: Request) -> Response:
-        try:
-            asked = replace(read_asked(request.query_params.multi_items()), width_ns=None)
-            found = await read(request, place, asked, by_tow=True)
-        except (BadConfig, BadBundle) as fault:
-            return refused(request, place, TITLE, fault, "/time")
-        except Busy as fault:
-            return busy(request, TITLE, fault)
-        return tows_page(request, asked, found)
+        asked = replace(read_asked(request.query_params.multi_items()), width_ns=None)
+        return tows_page(request, asked, await read(request, place, asked, by_tow=True))
 
-    return [Route("/time/tows", shown)]
+    return [Route("/time/tows", or_refused(shown, place, TITLE, "/time"))]
 
 
 def tows_page(request: Request, asked: Asked, found: Read) -> Response:

@@ -6,7 +6,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bundle.errors import BadBundle, BadConfig
 from edge.bins import utc_text
 from edge.drift.drifts import Drifts, Stretched, Unknown, read_drifts
 from edge.drift.judge import Shift
@@ -17,8 +16,8 @@ from edge.htmlreport.parts import note, row, section, table
 from edge.htmlreport.spell import about, whole
 from edge.web.layout import page
 from edge.web.place import Place
-from edge.web.refusal import busy, paragraph, refused
-from edge.web.turns import Busy, Kept, Turns
+from edge.web.refusal import or_refused, paragraph
+from edge.web.turns import Kept, Turns
 
 TITLE = "Drift"
 DAYS = 7
@@ -30,15 +29,10 @@ def routes(place: Place) -> list[Route]:
     kept = Kept(Turns("drift"), fresh=FRESH_SECONDS)  # at most once a minute, whoever asks
 
     async def newest(request: Request) -> Response:
-        try:
-            drifts = await kept.get("newest", lambda: read_newest(place))
-        except (BadConfig, BadBundle) as fault:
-            return refused(request, place, TITLE, fault)
-        except Busy as fault:
-            return busy(request, TITLE, fault)
+        drifts = await kept.get("newest", lambda: read_newest(place))
         return page(request, TITLE, *drift_body(drifts), styles=("drift.css",))
 
-    return [Route("/drift", newest)]
+    return [Route("/drift", or_refused(newest, place, TITLE))]
 
 
 def read_newest(place: Place) -> Drifts:

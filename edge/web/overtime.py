@@ -9,7 +9,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from bundle.errors import BadBundle, BadConfig
 from edge.bins import utc_text, width_text
 from edge.htmlreport.markup import Child, Markup, element, joined
 from edge.htmlreport.parts import row
@@ -21,10 +20,9 @@ from edge.web.layout import page
 from edge.web.lines import Line, Point, default_by, lines, members
 from edge.web.place import Place
 from edge.web.reading import Read, read
-from edge.web.refusal import busy, notes, refused
+from edge.web.refusal import notes, or_refused
 from edge.web.stretch import shifted
 from edge.web.tables import head_row, held
-from edge.web.turns import Busy
 
 STYLES, SCRIPTS = ("charts.css", "plotly.css"), ("before-plotly.js", "plotly.min.js", "time.js")
 _DIGITS = 5
@@ -32,26 +30,18 @@ _DIGITS = 5
 
 def routes(place: Place) -> list[Route]:
     async def shown(request: Request) -> Response:
-        try:
-            asked = read_asked(request.query_params.multi_items())
-            found = await read(request, place, asked)
-        except (BadConfig, BadBundle) as fault:
-            return refused(request, place, "Over time", fault, "/time")
-        except Busy as fault:
-            return busy(request, "Over time", fault)
-        return over_time_page(request, asked, found)
+        asked = read_asked(request.query_params.multi_items())
+        return over_time_page(request, asked, await read(request, place, asked))
 
     async def told(request: Request) -> Response:
-        try:
-            asked = read_asked(request.query_params.multi_items())
-            found = await read(request, place, asked)
-        except (BadConfig, BadBundle) as fault:
-            return refused(request, place, "Over time", fault, as_json=True)
-        except Busy as fault:
-            return busy(request, "Over time", fault, as_json=True)
+        asked = read_asked(request.query_params.multi_items())
+        found = await read(request, place, asked)
         return JSONResponse(over_time_json(asked, found), headers={"Cache-Control": "no-store"})
 
-    return [Route("/time", shown), Route("/time.json", told)]
+    return [
+        Route("/time", or_refused(shown, place, "Over time", "/time")),
+        Route("/time.json", or_refused(told, place, "Over time", as_json=True)),
+    ]
 
 
 def chosen(asked: Asked, found: Read) -> tuple[By, Unit, list[Line], tuple[str, ...]]:

@@ -18,6 +18,7 @@ import cv2
 from bundle.errors import BadImage
 from bundle.preprocess import MAX_IMAGE_PIXELS, Pixels, decode
 from edge.export.imagebytes import as_web_image
+from edge.htmlreport.collage import within
 from edge.intake.files import look
 from edge.ledger.ledger import spelled
 from edge.shards.shardfile import BadShard
@@ -103,7 +104,7 @@ def thumb(data: bytes) -> Picture | Gone:
     grey = _decoded(data)
     if isinstance(grey, Gone):
         return grey
-    small = _within(grey, THUMB_PIXELS)
+    small = within(grey, THUMB_PIXELS)
     return _written(small, ".jpg" if small.shape != grey.shape else ".png")
 
 
@@ -117,7 +118,7 @@ def whole(data: bytes) -> Picture | Gone:
     except BadImage:
         return UNSHOWN
     grey = _decoded(data)
-    return grey if isinstance(grey, Gone) else _written(_within(grey, SENT_PIXELS), ".jpg")
+    return grey if isinstance(grey, Gone) else _written(within(grey, SENT_PIXELS), ".jpg")
 
 
 _KINDS = {".jpg": "image/jpeg", ".png": "image/png", ".gif": "image/gif"}
@@ -128,15 +129,6 @@ def _decoded(data: bytes) -> Pixels | Gone:
         return decode(data, MAX_IMAGE_PIXELS)
     except BadImage:
         return UNSHOWN
-
-
-def _within(grey: Pixels, side: int) -> Pixels:
-    height, width = grey.shape
-    factor = side / max(height, width)
-    if factor >= 1:
-        return grey
-    size = max(round(width * factor), 1), max(round(height * factor), 1)
-    return cv2.resize(grey, size, interpolation=cv2.INTER_AREA).astype(grey.dtype, copy=False)
 
 
 def _written(grey: Pixels, suffix: str) -> Picture:

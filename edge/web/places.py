@@ -10,7 +10,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from bundle.errors import BadBundle, BadConfig
 from edge.counts import one_moment
 from edge.htmlreport.facts import report_labels
 from edge.htmlreport.markup import Child, Markup, element
@@ -25,9 +24,8 @@ from edge.web.layout import page
 from edge.web.lines import default_by, members, title_of
 from edge.web.place import Place
 from edge.web.reading import Read, kept_of, read
-from edge.web.refusal import busy, notes, refused
+from edge.web.refusal import notes, or_refused
 from edge.web.tables import held
-from edge.web.turns import Busy
 
 TITLE = "By depth and along the track"
 _ALL = "all images"
@@ -35,21 +33,16 @@ _ALL = "all images"
 
 def routes(place: Place) -> list[Route]:
     async def shown(request: Request) -> Response:
-        try:
-            asked = read_asked(request.query_params.multi_items())
-            found = await read(request, place, asked)
-            by = asked.by or default_by(found.reported)
-            every = members(found.reported, by)
-            names = tuple(name for name in asked.names if name in every) or tuple(every)[:DEFAULT_NAMES]
-            key = ("places", asked.from_ns, asked.to_ns, asked.classifier, by, names)
-            places = await kept_of(request).get(key, lambda: read_places_of(place, found, every, names))
-        except (BadConfig, BadBundle) as fault:
-            return refused(request, place, TITLE, fault, "/time/places")
-        except Busy as fault:
-            return busy(request, TITLE, fault)
+        asked = read_asked(request.query_params.multi_items())
+        found = await read(request, place, asked)
+        by = asked.by or default_by(found.reported)
+        every = members(found.reported, by)
+        names = tuple(name for name in asked.names if name in every) or tuple(every)[:DEFAULT_NAMES]
+        key = ("places", asked.from_ns, asked.to_ns, asked.classifier, by, names)
+        places = await kept_of(request).get(key, lambda: read_places_of(place, found, every, names))
         return _page(request, asked, found, by, names, places)
 
-    return [Route("/time/places", shown)]
+    return [Route("/time/places", or_refused(shown, place, TITLE, "/time/places"))]
 
 
 def read_places_of(place: Place, found: Read, every: dict[str, tuple[str, ...]], names: Sequence[str]) -> Places | None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from bundle.errors import BadBundle, BadConfig
 from edge.htmlreport.markup import Child, Markup, element
 from edge.htmlreport.parts import note
 from edge.htmlreport.spell import whole
@@ -14,6 +15,8 @@ from edge.web.layout import page
 from edge.web.place import Place
 from edge.web.reading import Read, without_folders
 from edge.web.turns import Busy
+
+Handler = Callable[[Request], Awaitable[Response]]
 
 
 def refused(
@@ -40,6 +43,20 @@ def busy(request: Request, title: str, fault: Busy, words: str | None = None, as
     )
     answer.headers["Retry-After"] = str(fault.seconds)
     return answer
+
+
+def or_refused(handler: Handler, place: Place, title: str, back: str | None = None, as_json: bool = False) -> Handler:
+    """The handler; where what was asked cannot be shown, or not now, that is its answer."""
+
+    async def answered(request: Request) -> Response:
+        try:
+            return await handler(request)
+        except (BadConfig, BadBundle) as fault:
+            return refused(request, place, title, fault, back, as_json)
+        except Busy as fault:
+            return busy(request, title, fault, as_json=as_json)
+
+    return answered
 
 
 def notes(found: Read, missing: Sequence[str] = ()) -> list[Child]:

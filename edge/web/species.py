@@ -27,7 +27,7 @@ from edge.web.layout import page
 from edge.web.lines import group_of, lines, title_of
 from edge.web.place import Place
 from edge.web.reading import Read, kept_of, read
-from edge.web.refusal import busy, notes, refused
+from edge.web.refusal import busy, notes, or_refused, refused
 from edge.web.sparkline import sparkline
 from edge.web.specimen import specimen_page
 from edge.web.tables import held
@@ -36,14 +36,8 @@ from edge.web.turns import Busy
 
 def routes(place: Place) -> list[Route]:
     async def every(request: Request) -> Response:
-        try:
-            asked = read_asked(request.query_params.multi_items())
-            found = await read(request, place, asked)
-        except (BadConfig, BadBundle) as fault:
-            return refused(request, place, "Species", fault, "/species")
-        except Busy as fault:
-            return busy(request, "Species", fault)
-        return species_page(request, asked, found)
+        asked = read_asked(request.query_params.multi_items())
+        return species_page(request, asked, await read(request, place, asked))
 
     async def one(request: Request) -> Response:
         label = request.path_params["label"]
@@ -69,7 +63,7 @@ def routes(place: Place) -> list[Route]:
             place.watch,
         )
 
-    return [Route("/species", every), Route("/species/{label:path}", one)]
+    return [Route("/species", or_refused(every, place, "Species", "/species")), Route("/species/{label:path}", one)]
 
 
 def address(label: str, asked: Asked | None = None) -> str:
