@@ -30,6 +30,7 @@ from trainer.data.dataset import Dataset, Findings
 from trainer.devices import Devices
 from trainer.feed import Batch, TrainingFeed
 from trainer.network.architectures import build
+from trainer.network.native import native
 from trainer.optimizer import optimizer_for
 
 RUN = Path(__file__).parents[1] / "trainer" / "runs" / "planktonset-121" / "run.toml"
@@ -87,7 +88,7 @@ def compiled(run: Run, member: MemberRun, steps: int) -> keras.Model:
     """The member's network as the trainer compiles it."""
     keras.config.set_dtype_policy(member.precision)
     features = np.random.default_rng(0).normal(size=(100, len(FEATURES))).astype(np.float32)
-    model = build(member.network, run.input.side, CLASSES, features, member.name)
+    model = native(build(member.network, run.input.side, CLASSES, features, member.name))
     model.compile(
         optimizer_for(member, steps), "categorical_crossentropy", metrics=["accuracy"], jit_compile=Devices().xla()
     )

@@ -105,6 +105,24 @@ def rejudge(
 
 
 @app.command()
+def combine(
+    bundles: Annotated[list[Path], typer.Argument(help="The bundles; they are left as they are.")],
+    data: Annotated[Path, typer.Option(help="The data set their members were trained on: FOLDER/CLASS/image.")],
+    out: Annotated[Path, typer.Option(help="The bundle to write: a folder that does not exist yet.")],
+    size: Annotated[int, typer.Option(help="How many members it has.")] = 3,
+    name: Annotated[str | None, typer.Option(help="The bundle's name. Without it: the first one's.")] = None,
+) -> None:
+    """Chooses members of several bundles by the vote they cast together, and writes them as one.
+
+    They were trained on the same images and prepare them alike. Needs no TensorFlow.
+    """
+    from quantize.combine import combine as make_one
+    from quantize.table import print_combination
+
+    print_combination(make_one(bundles, data, out, size, name, say))
+
+
+@app.command()
 def reference(
     bundle: Annotated[Path, typer.Argument(help="The bundle; its files are left as they are.")],
     data: Annotated[Path, typer.Option(help="The data set its members were trained on: FOLDER/CLASS/image.")],

@@ -7,25 +7,19 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from bundle.ensemble import MemberModel
 from bundle.errors import BadBundle, BadConfig
 from bundle.folder import Bundle, open_bundle, write_bundle
 from bundle.manifest import HashedFile
-from bundle.order import Order, cheapest_order
+from bundle.order import Order
 from bundle.pace import Say
 from bundle.preprocess import InputSpec
 from bundle.whole import sha256_hex
-from bundle.writing import writing_to
-from quantize.images import Labelled, find_images, load_images, require_images
+from quantize.judging import cheapest, judge
 from quantize.recorded import FILE, read_recorded
-from quantize.score import ballots, share, tflite_scores, threads
+from quantize.score import ballots, share
 from quantize.validation import HeldOut, judged, record_bytes
 from quantize.verify import split_of
 
@@ -44,29 +38,13 @@ def rejudge(bundle: Path, data: Path, out: Path, spec: InputSpec, say: Say) -> B
         raise BadConfig(f"the side is {spec.side}, but the members were made for {manifest.input.side}")
     split = split_of(opened)
     read_recorded(opened, split)
-    say(f"looking for the images that '{manifest.name}' was not trained on in {data}")
-    found = find_images(data, labels, say)
-    for part in ("validation", "test"):
-        require_images(found, getattr(split, part), part, data)
-    hashes = [*split.validation, *split.test]
-    with writing_to(out.parent):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
-            images = load_images(found, hashes, spec, Path(scratch) / "pixels.npy", say)
-            scores = [_scores(opened, number, images, say) for number in range(len(manifest.members))]
-            truth, border = images.classes.copy(), len(split.validation)
-    validation, test = (
-        HeldOut(truth[where], [], [each[where] for each in scores]) for where in (slice(border), slice(border, None))
-    )
-    order = cheapest_order(
-        np.stack([ballots(each) for each in validation.tflite]),
-        [member.multiply_adds for member in manifest.members],
-        manifest.vote.min_votes,
-    )
+    models = {member.file: opened.contents[member.file] for member in manifest.members}
+    validation, test = judge(models, labels, split, spec, data, out, say)
+    order = cheapest(manifest.members, validation, manifest.vote)
     record = record_bytes(_record(opened, spec, validation, test, order))
     members = tuple(
         dataclasses.replace(
-            member, checks=dataclasses.replace(member.checks, tflite_accuracy=share(ballots(each) == truth[:border]))
+            member, checks=dataclasses.replace(member.checks, tflite_accuracy=share(ballots(each) == validation.truth))
         )
         for member, each in zip(manifest.members, validation.tflite, strict=True)
     )
@@ -79,12 +57,6 @@ def accuracies(bundle: Bundle) -> dict[str, float]:
     """Of the hard vote by part, as the bundle's record has it, 0 to 1."""
     record: dict[str, Any] = json.loads(bundle.contents[FILE])
     return {part: record[part]["hard"]["tflite"]["accuracy"] for part in ("validation", "test") if record[part]}
-
-
-def _scores(opened: Bundle, number: int, images: Labelled, say: Say) -> NDArray[np.float32]:
-    file = opened.manifest.members[number].file
-    say(f"{file}: on {len(images)} images")
-    return tflite_scores(MemberModel(opened.contents[file], file, threads()), images, None, say)
 
 
 def _record(opened: Bundle, spec: InputSpec, validation: HeldOut, test: HeldOut, order: Order) -> dict[str, Any]:

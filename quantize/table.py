@@ -1,12 +1,15 @@
-"""The closing table: what was made and what it is worth, for the person who decides whether it goes to sea."""
+"""The closing tables: what was made and what it is worth, for the person who decides whether it goes to sea."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
+from quantize.combine import Combination
 from quantize.run import Result
 
 
@@ -57,3 +60,39 @@ def _ensemble(part: str, figures: dict[str, Any], result: Result) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f} %"
+
+
+def print_combination(made: Combination) -> None:
+    """Prints how the members were chosen and what they are worth together to standard output."""
+    images = made.validation[0].images
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(
+        f"{len(made.steps)} of {len(made.pool)} members, chosen by their hard vote on {images} validation images"
+    )
+    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column("member", overflow="fold")
+    for heading in ("kB", "alone", "hard vote", "gain", "log loss, soft"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for step in made.steps:
+        member = made.pool[step.member]
+        table.add_row(
+            escape(member.name),
+            f"{len(member.model) / 1000:.0f}",
+            _percent(made.validation[step.member].accuracy),
+            _percent(step.accuracy),
+            "" if step.gain is None else f"{100 * step.gain:+.1f}",
+            f"{step.log_loss:.3f}",
+        )
+    console.print(table)
+    chosen = {step.member for step in made.steps}
+    for place, member in enumerate(made.pool):
+        if place not in chosen:
+            console.print(f"left out: {escape(member.name)}, {_percent(made.validation[place].accuracy)} alone")
+    test = made.hard_test
+    if test is not None:
+        console.print(
+            f"hard vote on {test.images} test images, looked at after the choice: {_percent(test.accuracy)} top-1, "
+            f"{_percent(test.balanced_accuracy)} balanced, {_percent(test.macro_f1)} macro-F1"
+        )
+    console.print(f"bundle  {escape(str(made.bundle.path))} ({made.bundle.size_bytes / 1000:.0f} kB)")
+    console.print(f"digest  {made.bundle.digest}")

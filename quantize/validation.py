@@ -25,6 +25,8 @@ figure remains that nothing was chosen by. The file holds, all shares from 0 to 
                      score and of each .tflite member; scores become probabilities as softmax(ln(score) / temperature)
     prepared_anew    only where planktow-quantize rejudge changed how images are prepared, {background}: all that is of Keras
                      (keras, agreement, gates) is then of the preparation before, all else is measured anew
+    combined         only where planktow-quantize combine chose the members, {rule, validation_images, steps, pool}: from which
+                     bundles, and why; hard and soft have no keras then, and gates are those of each member alone
     turns            {order, asked, multiply_adds}: in which order members are asked until a hard vote is decided, by index; the
                      share of the validation images for which each of these was asked; and the mean cost of an image
     ballots          N rows of class indexes, those of each member for each validation image, in the order of training.json's

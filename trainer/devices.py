@@ -1,8 +1,8 @@
 """What a member is trained on: one device, all of this machine, or all of several machines.
 
 The batch of the run stays the whole batch, shared out in equal parts; the same images come in the same order as on one
-device. TensorFlow shares by MirroredStrategy, JAX by Keras' DataParallel. Several hosts need JAX: with Keras 3.15
-`fit` under TensorFlow's MultiWorkerMirroredStrategy fails before the first step (keras-team/keras issue 20585).
+device. TensorFlow shares by MirroredStrategy, JAX by Keras' DataParallel, PyTorch not at all. Several hosts need JAX: with
+Keras 3.15 `fit` under TensorFlow's MultiWorkerMirroredStrategy fails before the first step (keras-team/keras issue 20585).
 """
 
 from __future__ import annotations
@@ -92,12 +92,12 @@ class Devices:
 
 
 def helps_xla(backend: str, gpu: bool, shared: bool) -> Literal["auto", False]:
-    """Where XLA is used: under JAX, and on one GPU under TensorFlow.
+    """Where XLA is used: under JAX, and on one GPU under TensorFlow. PyTorch has none (and `torch.compile` made it slower).
 
     On a processor under TensorFlow it slows convolutions down (141 images/s instead of 250 and more); a model mirrored on
     several devices it cannot compile (TensorFlow 2.21: a variable of the second device is out of its reach).
     """
-    return "auto" if backend != "tensorflow" or (gpu and not shared) else False
+    return "auto" if backend == "jax" or (backend == "tensorflow" and gpu and not shared) else False
 
 
 def find_devices(which: Which, say: Callable[[str], None]) -> Devices:
@@ -159,6 +159,8 @@ def _tensorflow_gpus() -> int:
 
 def _visible() -> list[str]:
     """The GPUs, or where there is none the processors: one, unless somebody divided it for a test."""
+    if keras.backend.backend() == "torch":  # for which Keras has no way to share a batch
+        return []
     if keras.backend.backend() != "tensorflow":
         return [str(name) for name in keras.distribution.list_devices()]
     import tensorflow as tf

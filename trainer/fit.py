@@ -25,6 +25,7 @@ from trainer.feed import TrainingFeed, one_hot, plain_inputs
 from trainer.imbalance import class_shares
 from trainer.loss import AdjustedCrossentropy
 from trainer.network.architectures import build
+from trainer.network.native import native
 from trainer.optimizer import optimizer_for
 from trainer.progress import Progress, no_longer_falls
 from trainer.start import start_from
@@ -76,7 +77,7 @@ def fit_member(
     of = _identity(member, spec, dataset)
     sweep(checkpoint)
     with devices.scope():
-        model = build(member.network, spec.side, class_count, features, member.name, member.seed)
+        model = native(build(member.network, spec.side, class_count, features, member.name, member.seed))
         model.compile(
             optimizer=optimizer_for(member, feed.steps),
             loss=AdjustedCrossentropy(

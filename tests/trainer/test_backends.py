@@ -1,5 +1,6 @@
-"""The same run under JAX, and in half precision: trained, cut, resumed, and read by what comes after."""
+"""The same run under JAX, PyTorch, and in half precision: trained, cut, resumed, and read by what comes after."""
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -20,7 +21,43 @@ import sys, keras, numpy as np
 model = keras.saving.load_model(sys.argv[1], compile=False)
 np.save(sys.argv[3], model.predict(dict(np.load(sys.argv[2])), verbose=0))
 """
+# What PyTorch trains with gives what Keras' own layers give: at a side that strides divide and at one that they do not, in
+# training and after it, and to the gradients.
+NATIVE = """
+import numpy as np, torch
+from bundle.preprocess import FEATURES
+from trainer.config import Network
+from trainer.network.architectures import build
+from trainer.network.native import TorchConvolution, TorchNorm, native
+
+network, random = Network("residual_cnn", widths=(8, 16), blocks=(1, 2), dropout=0.0), np.random.default_rng(0)
+for side in (32, 25):
+    features = random.random((40, len(FEATURES)), dtype=np.float32)
+    plain = build(network, side, 5, features, "plain")
+    fast = native(plain)
+    fast.set_weights(plain.get_weights())
+    kinds = [type(layer) for layer in fast.layers]
+    assert kinds.count(TorchConvolution) == kinds.count(TorchNorm) == 8, kinds
+    batch = {"pixels": random.integers(0, 256, (40, side, side, 1), np.uint8), "features": features}
+    truth = torch.from_numpy(random.integers(0, 5, 40))
+    for training in (True, True, False):
+        scores = [model(batch, training=training) for model in (plain, fast)]
+        np.testing.assert_allclose(*(each.detach().numpy() for each in scores), atol=1e-5)
+    losses = [torch.nn.functional.nll_loss(model(batch, training=True).log(), truth) for model in (plain, fast)]
+    for loss in losses:
+        loss.backward()
+    for ours, theirs in zip(fast.trainable_variables, plain.trainable_variables, strict=True):
+        one, other = ours.value.grad.numpy(), theirs.value.grad.numpy()  # a rounding may turn one ReLU of thousands
+        assert np.linalg.norm(one - other) < 0.01 * np.linalg.norm(other), ours.path
+    for ours, theirs in zip(fast.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+"""
 MEMBER = Path("members") / "01-residual.keras"
+TORCH = {"KERAS_BACKEND": "torch"}
+needs_torch = pytest.mark.skipif(
+    importlib.util.find_spec("torch") is None,
+    reason="PyTorch is not installed: gigabytes on most machines (docs/training.md)",
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +74,11 @@ def scores(member: Path, inputs: Path, backend: dict[str, str]) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("env", "more"),
-    [(JAX, "average = 0.9\n"), ({}, 'average = 0.9\nprecision = "mixed_float16"\nstop_after = 3\n')],
-    ids=["jax", "mixed_float16"],
+    [
+        pytest.param(JAX, "average = 0.9\n", id="jax"),
+        pytest.param(TORCH, "average = 0.9\n", id="torch", marks=needs_torch),
+        pytest.param({}, 'average = 0.9\nprecision = "mixed_float16"\nstop_after = 3\n', id="mixed_float16"),
+    ],
 )
 def test_a_run_learns_and_is_resumed_to_the_bit(data: Path, tmp_path: Path, env: dict[str, str], more: str):
     run = write_run(tmp_path, epochs=4, more=more)
@@ -61,3 +101,11 @@ def test_a_run_learns_and_is_resumed_to_the_bit(data: Path, tmp_path: Path, env:
         np.savez(inputs, allow_pickle=False, **plain_inputs(dataset, np.arange(180)))
         under = [scores(tmp_path / "whole" / MEMBER, inputs, backend) for backend in (env, {})]
         np.testing.assert_allclose(under[0], under[1], atol=1e-4)
+
+
+@needs_torch
+def test_what_pytorch_trains_with_gives_what_keras_own_layers_give():
+    ran = subprocess.run(
+        [sys.executable, "-c", NATIVE], check=False, capture_output=True, text=True, timeout=200, env=environment(TORCH)
+    )
+    assert ran.returncode == 0, ran.stderr

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from bundle.greedy import Scored
 from trainer.cli import app
 from trainer.judge.evaluate import evaluate_run, write_evaluation
 from trainer.judge.evaluation import evaluate
-from trainer.judge.subsets import Scored
 
 from .conftest import write_shapes
 from .finishedrun import write_run

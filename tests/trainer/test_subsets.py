@@ -5,9 +5,9 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from bundle.greedy import Scored, disagreement, select_greedily
 from bundle.vote import hard_vote
-from trainer.judge.greedy import disagreement, select_greedily
-from trainer.judge.subsets import MOST_SUBSETS, Scored, by_size, subsets
+from trainer.judge.subsets import MOST_SUBSETS, by_size, subsets
 
 LABELS = ("a", "b", "c")
 

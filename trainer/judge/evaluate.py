@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.calibration import BINS
+from bundle.greedy import Scored
 from bundle.pace import Say
 from bundle.training import FinishedRun, read_finished, require_usable
 from bundle.whole import json_bytes, write_whole
 from trainer.data.dataset import Dataset
 from trainer.judge.evaluation import Belief, ClassResult, Evaluation, Judged, evaluate
 from trainer.judge.predict import Part, PartName, find_part, load_images, predict_all
-from trainer.judge.subsets import Scored, SizeResult
+from trainer.judge.subsets import SizeResult
 
 SCHEMA_VERSION = 1
 

@@ -20,9 +20,10 @@ from bundle.calibration import (
     log_loss,
     reliability,
 )
+from bundle.greedy import Scored
 from bundle.scores import ClassScore, Summary, confusion, score_indices
 from bundle.vote import hard_vote, soft_vote
-from trainer.judge.subsets import Scored, SizeResult, by_size
+from trainer.judge.subsets import SizeResult, by_size
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.errors import BadConfig, BadData
+from bundle.greedy import Scored, Step, disagreement, select_greedily
 from bundle.pace import Say
 from bundle.scores import Summary, score_indices
 from bundle.training import SCHEMA_VERSION, TRAINING, FinishedRun, TrainedMember, read_finished, require_usable
 from bundle.vote import hard_vote
 from bundle.whole import json_bytes, whole_folder
 from trainer.data.dataset import Dataset
-from trainer.judge.greedy import Step, disagreement, select_greedily
 from trainer.judge.predict import Part, find_part, load_images, predict
-from trainer.judge.subsets import Scored
 
 
 @dataclass(frozen=True)

@@ -11,22 +11,13 @@ from itertools import combinations
 from math import comb
 
 import numpy as np
-from numpy.typing import NDArray
 
-from bundle.calibration import log_loss
+from bundle.greedy import Scored, merit
 from bundle.scores import score_indices
-from bundle.vote import RULES, hard_vote
+from bundle.vote import RULES
 
 MOST_SUBSETS = 252  # of one size: all of them up to ten members; of more members so many are drawn
 DRAW_SEED = 0
-
-
-@dataclass(frozen=True)
-class Scored:
-    """The scores of all members on one part."""
-
-    truth: NDArray[np.int32]  # (M,) class index
-    scores: NDArray[np.float32]  # (N, M, C)
 
 
 @dataclass(frozen=True)
@@ -54,16 +45,6 @@ def vote_accuracy(scored: Scored, members: Sequence[int], rule: str, labels: Seq
     """Accuracy, 0..1, of the vote of these members."""
     verdicts = RULES[rule](scored.scores[list(members)]).label
     return score_indices(scored.truth, verdicts, labels).accuracy
-
-
-def merit(validation: Scored, members: Sequence[int]) -> tuple[float, float]:
-    """What the choice of members goes by, more is better: accuracy of the hard vote, then less log loss of the soft vote.
-
-    On a few thousand images many ensembles have the very same accuracy; the log loss tells them apart by more than chance.
-    """
-    chosen = validation.scores[list(members)]
-    right = hard_vote(chosen).label == validation.truth
-    return float(right.mean()), -log_loss(validation.truth, chosen.mean(axis=0, dtype=np.float64))
 
 
 def subsets(count: int, size: int) -> list[tuple[int, ...]]:

@@ -1,17 +1,27 @@
 """Which members to ship: greedy forward selection by the vote they will cast, on validation. Arrays in, values out.
 
+Here because two stages choose: the trainer among Keras members, the quantize stage among those of finished bundles.
 Axes: N members of the pool, M images, C classes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle.vote import ballots
-from trainer.judge.subsets import Scored, merit
+from bundle.calibration import log_loss
+from bundle.vote import ballots, hard_vote
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The scores of all members on one part."""
+
+    truth: NDArray[np.int32]  # (M,) class index
+    scores: NDArray[np.float32]  # (N, M, C)
 
 
 @dataclass(frozen=True)
@@ -38,6 +48,16 @@ def select_greedily(validation: Scored, size: int) -> tuple[Step, ...]:
         accuracy, less_loss = merit(validation, chosen)
         steps.append(Step(best, accuracy, accuracy - steps[-1].accuracy if steps else None, -less_loss))
     return tuple(steps)
+
+
+def merit(validation: Scored, members: Sequence[int]) -> tuple[float, float]:
+    """What the choice of members goes by, more is better: accuracy of the hard vote, then less log loss of the soft vote.
+
+    On a few thousand images many ensembles have the very same accuracy; the log loss tells them apart by more than chance.
+    """
+    chosen = validation.scores[list(members)]
+    right = hard_vote(chosen).label == validation.truth
+    return float(right.mean()), -log_loss(validation.truth, chosen.mean(axis=0, dtype=np.float64))
 
 
 def disagreement(scores: NDArray[np.float32]) -> NDArray[np.float64]:

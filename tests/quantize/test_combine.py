@@ -1,0 +1,152 @@
+"""`planktow-quantize combine` on real bundles that hold one or two of the three tiny members each."""
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from bundle.errors import BadBundle, BadConfig, BadData
+from bundle.folder import open_bundle, write_bundle
+from bundle.manifest import HashedFile, VoteRule
+from bundle.pace import silent
+from bundle.preprocess import InputSpec
+from bundle.training import read_finished
+from bundle.whole import json_bytes, sha256_hex
+from quantize.cli import app
+from quantize.combine import combine
+from quantize.judging import cheapest, judge
+from quantize.recorded import FILE, read_recorded
+from quantize.validation import judged
+from quantize.verify import split_of, verify
+from tests.quantize.splitbundle import Made, make
+
+KERAS = {"images": 13, "accuracy": 0.25, "balanced_accuracy": 0.5, "macro_f1": 0.5}
+
+
+@pytest.fixture
+def drawn(tmp_path) -> Made:
+    """4 validation images of each label and one on which the members differ, 2 test images of each."""
+    return make(tmp_path / "made", 4, 2)
+
+
+def of_members(drawn: Made, out: Path, places: Sequence[int], spec: InputSpec | None = None) -> Path:
+    """A bundle of these of the three members, with the records that planktow-quantize writes."""
+    tiny = open_bundle(drawn.bundle)
+    training = json.loads(tiny.contents["training.json"])
+    split, manifest = split_of(tiny), tiny.manifest
+    members = tuple(manifest.members[place] for place in places)
+    stems = [PurePosixPath(member.file).stem for member in members]
+    models = {member.file: tiny.contents[member.file] for member in members}
+    validation, test = judge(models, tiny.labels, split, manifest.input, drawn.data, out, silent)
+    order = cheapest(members, validation, VoteRule())
+    record = judged([member.file for member in members], tiny.labels, VoteRule(), validation, test, order)
+    for part in ("validation", "test"):
+        for each in record[part]["members"]:
+            each |= {"keras": KERAS, "agreement": 0.5}
+    record |= {
+        "schema_version": 2,
+        "name": out.name,
+        "labels": list(tiny.labels),
+        "members": [{"file": member.file, "scheme": member.scheme, "in_float": [out.name]} for member in members],
+        "gates": [{"gate": "top-1 drop", "subject": subject, "of": out.name} for subject in (*stems, "ensemble")],
+    }
+    training["members"] = [
+        {"file": f"members/{stem}.keras", "sha256": "0" * 64, "architecture": "tiny", "seed": place}
+        for stem, place in zip(stems, places, strict=True)
+    ]
+    contents = {"labels.txt": tiny.contents["labels.txt"]} | models
+    contents |= {"training.json": json_bytes(training), FILE: json_bytes(record), "notes.txt": out.name.encode()}
+    records = tuple(HashedFile(name, sha256_hex(contents[name])) for name in ("training.json", FILE, "notes.txt"))
+    changed = {"members": members, "order": order.members, "records": records, "vote": VoteRule()}
+    write_bundle(out, dataclasses.replace(manifest, **changed, input=spec or manifest.input), contents)
+    return out
+
+
+def test_members_of_two_bundles_become_one_that_stands_every_check(drawn, tmp_path):
+    old, new = of_members(drawn, tmp_path / "old", [2, 0]), of_members(drawn, tmp_path / "new", [1, 0])
+    made = combine([old, new], drawn.data, tmp_path / "both", 3, "all three", silent)
+    assert len(made.pool) == 3  # the member of both stands in the pool once
+    opened = open_bundle(tmp_path / "both")
+    manifest = opened.manifest
+    assert (manifest.name, len(manifest.members)) == ("all three", 3)
+    assert {member.sha256 for member in manifest.members} == {
+        member.sha256 for member in open_bundle(drawn.bundle).manifest.members
+    }
+    assert [member.file[:10] for member in manifest.members] == ["members/01", "members/02", "members/03"]
+    assert opened.contents["notes.txt"] == made.pool[made.steps[0].member].bundle.contents["notes.txt"]
+    record = json.loads(opened.contents[FILE])
+    assert record["name"] == "all three"
+    # The members voted together once more, and what was measured of each alone with Keras has come along under its new name.
+    assert read_recorded(opened, split_of(opened)).class_images == (4, 4, 5)
+    assert verify(tmp_path / "both", drawn.data, None, 1, silent).passed
+    stems = [PurePosixPath(member.file).stem for member in manifest.members]
+    assert [gate["subject"] for gate in record["gates"]] == stems
+    sources = [made.pool[step.member] for step in made.steps]
+    assert [gate["of"] for gate in record["gates"]] == [each.bundle.path.name for each in sources]
+    assert [each["in_float"] for each in record["members"]] == [[each.bundle.path.name] for each in sources]
+    assert all(each["keras"] == KERAS for part in ("validation", "test") for each in record[part]["members"])
+    assert "keras" not in record["validation"]["hard"]
+    assert [step["from"] for step in record["combined"]["steps"]] == [each.name for each in sources]
+    # The seeds are the members' places in the tiny bundle: each member's own training has come along.
+    table = read_finished(tmp_path / "both").table
+    tiny = [member.sha256 for member in open_bundle(drawn.bundle).manifest.members]
+    assert [tiny[each["seed"]] for each in table["members"]] == [member.sha256 for member in manifest.members]
+    assert [PurePosixPath(each["file"]).stem for each in table["members"]] == stems
+    assert table["hard_vote_test"] is None
+
+
+def test_the_choice_is_the_best_on_validation_and_its_figures_are_those_recorded(drawn, tmp_path):
+    bundles = [of_members(drawn, tmp_path / f"{place}", [place]) for place in range(3)]
+    made = combine(bundles, drawn.data, tmp_path / "one", 1, None, silent)
+    best = max(made.validation, key=lambda summary: summary.accuracy)
+    record = json.loads(open_bundle(tmp_path / "one").contents[FILE])
+    assert record["validation"]["hard"]["tflite"]["accuracy"] == pytest.approx(best.accuracy, abs=1e-6)
+    assert made.steps[0].accuracy == pytest.approx(best.accuracy)
+    assert made.hard_test is not None
+    assert record["test"]["hard"]["tflite"]["accuracy"] == pytest.approx(made.hard_test.accuracy, abs=1e-6)
+    confusion = np.array(record["confusion"])
+    assert confusion.trace() / confusion.sum() == pytest.approx(best.accuracy)
+    # Made again it is the same bundle: nothing in it depends on the clock.
+    assert combine(bundles, drawn.data, tmp_path / "again", 1, None, silent).bundle.digest == made.bundle.digest
+
+
+def test_bundles_that_cannot_vote_together_are_refused_and_nothing_is_written(drawn, tmp_path):
+    one = of_members(drawn, tmp_path / "one", [0])
+    out = tmp_path / "out"
+    white = of_members(drawn, tmp_path / "white", [1], InputSpec(side=16, background="white"))
+    with pytest.raises(
+        BadBundle,
+        match=r"white: has other input than .*one, .*or make its input the same with planktow-quantize rejudge",
+    ):
+        combine([one, white], drawn.data, out, 1, None, silent)
+    foreign = of_members(make(tmp_path / "foreign", 3, 2), tmp_path / "other", [1])
+    with pytest.raises(BadBundle, match="has other training, validation and test images than"):
+        combine([one, foreign], drawn.data, out, 1, None, silent)
+    with pytest.raises(BadConfig, match="--size is 2, but the bundles given have 1 different members"):
+        combine([one, one], drawn.data, out, 2, None, silent)
+    with pytest.raises(BadBundle, match="exists already"):
+        combine([one], drawn.data, one, 1, None, silent)
+    with pytest.raises(BadBundle, match=r"holds no validation\.json"):
+        combine([one, drawn.bundle], drawn.data, out, 1, None, silent)
+    next((drawn.data / "jelly").glob("0.png")).unlink()
+    with pytest.raises(BadData, match="images are not there"):
+        combine([one], drawn.data, out, 1, None, silent)
+    assert not out.exists()
+    assert not list(tmp_path.glob(".out*"))
+
+
+def test_the_command_says_who_was_chosen_and_who_was_not(drawn, tmp_path):
+    bundles = [
+        str(of_members(drawn, tmp_path / name, [place])) for place, name in enumerate(("first", "second", "third"))
+    ]
+    asked = ["combine", *bundles, "--data", str(drawn.data), "--out", str(tmp_path / "out"), "--size", "2"]
+    ran = CliRunner().invoke(app, asked)
+    assert ran.exit_code == 0, ran.output
+    assert "2 of 3 members, chosen by their hard vote on 13 validation images" in ran.output
+    assert ran.output.count("left out: ") == 1
+    assert "hard vote on 6 test images, looked at after the choice" in ran.output
+    assert open_bundle(tmp_path / "out").digest in ran.output

@@ -1,0 +1,92 @@
+"""A network in the layers that the backend trains fastest.
+
+Only PyTorch needs any: Keras 3.15 copies each convolution's input to channels-first memory there and writes a batch norm out
+in float32 operations of its own, which on a CPU takes more than half of a training step. The two layers below call PyTorch's
+kernels on the memory as it lies. They have the weights of their parents in the same order, and are for training alone: what
+is saved is built of Keras' layers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+
+def native(model: keras.Model) -> keras.Model:
+    """The same network with new random weights, to be trained; `model` itself where its own layers are the fastest."""
+    if keras.backend.backend() != "torch":
+        return model
+    return keras.models.clone_model(model, clone_function=_native_layer, recursive=True)
+
+
+def _native_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
+    kind = type(layer)
+    if kind is keras.layers.BatchNormalization and layer.axis in (-1, 3) and layer.center and layer.scale:
+        kind = TorchNorm
+    elif kind is keras.layers.Conv2D and _plain(layer):
+        kind = TorchConvolution
+    return kind.from_config(layer.get_config())
+
+
+def _plain(layer: keras.layers.Conv2D) -> bool:
+    return (
+        layer.padding == "same"
+        and not layer.use_bias
+        and layer.groups == 1
+        and set(layer.dilation_rate) == {1}
+        and layer.activation is keras.activations.linear
+    )
+
+
+class TorchConvolution(keras.layers.Conv2D):
+    """Keras' convolution without a bias, padded "same" as TensorFlow pads."""
+
+    def call(self, inputs: Any) -> Any:
+        """(B, H, W, C) to (B, H', W', filters)."""
+        import torch
+
+        x = inputs.permute(0, 3, 1, 2)
+        kernel = keras.ops.convert_to_tensor(self.kernel).permute(3, 2, 0, 1)
+        (top, bottom), (left, right) = (
+            _pads(*sizes) for sizes in zip(x.shape[2:], self.kernel_size, self.strides, strict=True)
+        )
+        if (top, left) != (bottom, right):  # what PyTorch's own padding cannot say
+            x = torch.nn.functional.pad(x, [left, right, top, bottom])
+            top = left = 0
+        return torch.nn.functional.conv2d(x, kernel, stride=self.strides, padding=(top, left)).permute(0, 2, 3, 1)
+
+
+def _pads(size: int, width: int, stride: int) -> tuple[int, int]:
+    """How many zeros go before and after `size` pixels, so that a kernel of `width` gives ceil(size / stride)."""
+    both = max(0, (-(-size // stride) - 1) * stride + width - size)
+    return both // 2, both - both // 2
+
+
+class TorchNorm(keras.layers.BatchNormalization):
+    """Keras' batch norm over the last axis."""
+
+    def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
+        """(B, H, W, C) normalised, while it trains by the batch's own moments; the moving ones follow by `momentum`."""
+        if not (training and self.trainable) or mask is not None or inputs.ndim != 4:
+            return super().call(inputs, training=training, mask=mask)
+        import torch
+
+        x = inputs.permute(0, 3, 1, 2)
+        mean, variance = self.moving_mean.value, self.moving_variance.value
+        batch_mean, batch_variance = torch.zeros_like(mean), torch.zeros_like(variance)
+        y = torch.nn.functional.batch_norm(
+            x,
+            batch_mean,
+            batch_variance,
+            self.gamma.value,
+            self.beta.value,
+            training=True,
+            momentum=1.0,
+            eps=self.epsilon,
+        )
+        seen = x.shape[0] * x.shape[2] * x.shape[3]
+        with torch.no_grad():  # PyTorch's moving variance is a sample's, Keras' the batch's own
+            mean.lerp_(batch_mean, 1 - self.momentum)
+            variance.lerp_(batch_variance * ((seen - 1) / seen), 1 - self.momentum)
+        return y.permute(0, 2, 3, 1)
