@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
+from bundle.errors import BadConfig
 from edge.bins import bin_start
 from edge.ledger.ledger import spelled
 from edge.retention.retention import DAY_NS, GB, HOUR_NS, NOTHING_YET, Going, Plan, RetentionSettings
@@ -224,7 +225,12 @@ class Retention:
         if self._settings.max_total_gb:
             yield from mark.counted.update(self._connection)
         disk = os.statvfs(self._root)
-        plan = Plan(self._connection, self._settings, now_ns, disk.f_bavail * disk.f_frsize, mark.counted.bytes)
+        free_bytes = disk.f_bavail * disk.f_frsize
+        try:
+            plan = Plan(self._connection, self._settings, now_ns, free_bytes, mark.counted.bytes)
+        except BadConfig as error:  # of a file whose labels cannot be read none may be thought without
+            self._complain(f"retention: nothing may go: {error}")
+            return
         rules = plan.rules
         if rules.backed_up == NOTHING_YET or rules.exported == NOTHING_YET:
             missing = "backup of the ledger" if rules.backed_up == NOTHING_YET else "export of the verdicts"

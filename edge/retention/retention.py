@@ -1,4 +1,4 @@
-"""Which files may go when the disk must not fill: decided from the ledger alone, oldest capture time first.
+"""Which files may go when the disk must not fill: decided from ledger and labels alone, oldest capture time first.
 
 Nothing here touches a file. A file goes only if the image is counted (or rejected, where the operator lets those go) and
 no rule keeps it; what waits, could not be read, was dropped or is set aside by a rule never comes up.
@@ -7,12 +7,13 @@ no rule keeps it; what waits, could not be read, was dropped or is set aside by 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from bundle.errors import BadConfig
 from edge.bins import bin_start
+from edge.corrections.history import labels_beside
 from edge.retention.keepers import Keepers
 from edge.retention.stock import (
     BEGINNING,
@@ -35,7 +36,8 @@ GB = 1_000_000_000  # bytes
 _LAST = 2**63 - 1  # of what SQLite can number
 
 AGE, FREE, TOTAL = "age", "free space", "total size"  # why a file goes
-RARE, UNCERTAIN, FIRST_OR_BEST, SHARD, REJECTED = (
+LABELLED, RARE, UNCERTAIN, FIRST_OR_BEST, SHARD, REJECTED = (
+    "labelled by a person",
     "rare",
     "few votes",
     "first or best of its hour",
@@ -94,6 +96,14 @@ class RetentionSettings:
             "takes the only trace of an image with it.",
         ),
     )
+    keep_labelled: bool = field(
+        default=True,
+        metadata=about(
+            "true or false",
+            "Files of images that a person has labelled stay: a better classifier is trained on them\n"
+            "(planktow-edge labels export).",
+        ),
+    )
     keep_rare: int = field(
         default=100,
         metadata=about(
@@ -150,6 +160,7 @@ NOTHING_YET = Horizon(-(2**63))
 class Rules:
     """What is kept, in numbers that hold for one run."""
 
+    labelled: frozenset[bytes] = frozenset()  # sha-256 of images
     rare: frozenset[str] = frozenset()  # labels
     keep_votes_up_to: int = 0
     delete_rejected: bool = False
@@ -185,6 +196,8 @@ class Slice:
 
 def why_kept(image: Image, files: Sequence[File], rules: Rules, best: frozenset[int]) -> str | None:
     """Why the image's files stay, or None. A reason that may pass comes last: it is given where no other holds."""
+    if image.sha256 in rules.labelled:
+        return LABELLED
     if image.label is None:
         if not rules.delete_rejected:
             return REJECTED
@@ -205,9 +218,10 @@ def why_kept(image: Image, files: Sequence[File], rules: Rules, best: frozenset[
     return None
 
 
-def rules_of(settings: RetentionSettings, labels: Labels, notes: Mapping[str, int]) -> Rules:
-    """The rules of this moment."""
+def rules_of(settings: RetentionSettings, labels: Labels, notes: Mapping[str, int], labelled: Iterable[bytes]) -> Rules:
+    """The rules of this moment. labelled: sha-256 of what people have labelled."""
     return Rules(
+        frozenset(labelled) if settings.keep_labelled else frozenset(),
         frozenset(label for label, images in labels.images.items() if images <= settings.keep_rare),
         settings.keep_votes_up_to,
         settings.rejected == "delete",
@@ -222,7 +236,7 @@ def _horizon(notes: Mapping[str, int], name: str) -> Horizon:
 
 
 class Plan:
-    """What goes, slice by slice; iterate once.
+    """What goes, slice by slice; iterate once. Raises BadConfig where the labels beside the ledger cannot be read.
 
     reached      the place up to which it has decided; set it before iterating to go on from there
     held_up      the first place that may go later (exported, backed up), or None
@@ -240,7 +254,7 @@ class Plan:
         self.held_up: Place | None = None
         self._connection, self._labels = connection, read_labels(connection)
         self._each = settings.keep_best_per_hour
-        self.rules = rules_of(settings, self._labels, read_notes(connection))
+        self.rules = rules_of(settings, self._labels, read_notes(connection), labels_beside(connection))
         self._older_than_ns = -(2**63)
         newest_ns = newest_capture_ns(connection)
         if settings.max_age_days and newest_ns is not None:

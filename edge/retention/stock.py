@@ -39,6 +39,7 @@ class Image:
     """An image that is counted, or was rejected by its content, and has files."""
 
     id: int
+    sha256: bytes  # of its content
     capture_ns: int  # UTC ns
     label: str | None  # None: rejected
     votes: int
@@ -96,18 +97,20 @@ def images_after(
     """
     rows = connection.execute(_AFTER, (*after, last_ns, SLICE_IMAGES)).fetchall()
     images = [
-        Image(number, capture_ns, None, 0, 0.0, 0, False)
+        Image(number, sha256, capture_ns, None, 0, 0.0, 0, False)
         if bundle_id is None
-        else Image(number, capture_ns, labels.name(bundle_id, label), votes, score, classified_ns, votes != asked)
-        for number, capture_ns, bundle_id, label, votes, score, classified_ns, asked, wanted in rows
+        else Image(
+            number, sha256, capture_ns, labels.name(bundle_id, label), votes, score, classified_ns, votes != asked
+        )
+        for number, sha256, capture_ns, bundle_id, label, votes, score, classified_ns, asked, wanted in rows
         if wanted
     ]
-    return images, ((rows[-1][1], rows[-1][0]) if len(rows) == SLICE_IMAGES else None)
+    return images, ((rows[-1][2], rows[-1][0]) if len(rows) == SLICE_IMAGES else None)
 
 
 # CROSS JOIN is SQLite's way to say: in this order.
 _AFTER = """
-SELECT image.id, image.capture_ns, bundle_id, label, votes, score, classified_ns, asked,
+SELECT image.id, image.sha256, image.capture_ns, bundle_id, label, votes, score, classified_ns, asked,
     aside IS NULL AND (bundle_id IS NOT NULL OR reason IS NOT NULL)
     AND EXISTS (SELECT 1 FROM sighting WHERE image_id = image.id AND gone_ns IS NULL)
 FROM image LEFT JOIN verdict ON verdict.image_id = image.id

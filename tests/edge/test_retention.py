@@ -7,6 +7,7 @@ import sys
 import tempfile
 from contextlib import closing
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,9 @@ from hypothesis import strategies as st
 import edge.retention.stock
 from bundle.errors import BadConfig
 from bundle.settings import settings_from
+from edge.corrections.history import add_labels, take_back
+from edge.corrections.humanlabel import HumanLabel
+from edge.corrections.labelsfile import labels_file
 from edge.retention.clearing import Cleared, Retention, carry_out
 from edge.retention.forecast import forecast, forecast_table, sums
 from edge.retention.keepers import Keepers
@@ -177,6 +181,39 @@ def test_the_rare_the_uncertain_and_the_first_and_best_of_label_and_hour_stay(st
             "other hour.png": "first or best of its hour",
         },
     )
+
+
+def test_what_a_person_has_labelled_stays_until_the_label_is_taken_back(stock):
+    said = [
+        HumanLabel(sha256(name.encode()).digest(), "jelly", "Ada", "copepod", "ab", NOW)
+        for name in ("kept.png", "taken back.png")
+    ]
+    for name in ("kept.png", "taken back.png", "nobody.png"):
+        stock.counted(name)
+    numbers = add_labels(labels_file(stock.file), said)
+    assert planned(stock, BARE)[1] == {
+        "kept.png": "labelled by a person",
+        "taken back.png": "labelled by a person",
+    }
+    take_back(labels_file(stock.file), numbers[1], "Ada", NOW + 1)
+    assert clear(stock, BARE).deleted == 2
+    assert stock.lying() == {"new.png", "kept.png"}
+    assert clear(stock, replace(BARE, keep_labelled=False)).deleted == 1
+
+
+def test_nothing_goes_while_the_labels_cannot_be_read(stock):
+    stock.counted("old.png")
+    labels_file(stock.file).write_bytes(b"not a database at all" * 100)
+    times = Times()
+    retention = retention_of(stock, times, BARE)
+    assert retention.turn() == Cleared()
+    assert "retention: nothing may go: " in str(retention.problem)
+    assert str(labels_file(stock.file)) in str(retention.problem)
+    assert "old.png" in stock.lying()
+    labels_file(stock.file).unlink()
+    times.seconds += BARE.every_minutes * 60
+    assert retention.turn() == Cleared(deleted=1, freed_bytes=1000)
+    assert retention.problem is None
 
 
 def test_a_label_of_two_bundles_is_rare_only_if_both_together_have_few(stock):
