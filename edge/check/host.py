@@ -16,7 +16,7 @@ from edge.check.classifier import check_bundle, check_runtime
 from edge.check.clock import judge_clock, read_clock
 from edge.check.disk import check_mounts, judge_disk, read_disks
 from edge.check.finding import Finding, fail, ok, warn
-from edge.check.ledgerstate import Known, check_backups, check_the_ledger
+from edge.check.ledgerstate import Known, check_backups, check_labels, check_the_ledger
 from edge.check.machine import (
     judge_memory,
     judge_temperature,
@@ -51,6 +51,7 @@ def check_host(file: Path, user: str | None, speed: bool) -> Iterator[Finding]:
     yield from _folders(file, config, user)
     ledger, known = check_the_ledger(config.ledger)
     yield from ledger
+    yield from check_labels(config.ledger)
     yield check_backups(config.ledger, config.backup, time.time_ns())
     for disk in read_disks({"images": config.watch, "ledger": config.ledger.parent, "out": config.out}):
         yield judge_disk(disk, known.inflow)

@@ -1,4 +1,4 @@
-"""The ledger: can this version use it, is it sound, who has it open, and when was it backed up?"""
+"""The ledger, and the labels beside it: can this version use them, are they sound, who has them open, when were they copied?"""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 from bundle.errors import BadConfig
 from edge.check.finding import Finding, fail, ok, warn
 from edge.check.inflow import Inflow, read_inflow
+from edge.corrections.history import read_labels
+from edge.corrections.labelsfile import labels_file
 from edge.ledger.backup import BackupSettings, backups_of
 from edge.ledger.ledgerfile import open_ledger_readonly, repair_plan
 from edge.ledger.soundness import check_ledger
@@ -62,6 +64,19 @@ def check_the_ledger(ledger: Path) -> tuple[list[Finding], Known]:
         found.append(ok(GROUP, f"{ledger} is sound; {known.waiting} files wait"))
     found.append(ok(GROUP, "a daemon has it open" if _locked(ledger) else "no daemon has it open"))
     return found, known
+
+
+def check_labels(ledger: Path) -> list[Finding]:
+    """What people have said of the images; nothing where nobody has."""
+    file = labels_file(ledger)
+    if not file.exists():
+        return []
+    try:
+        labelled = len(read_labels(ledger))
+    except BadConfig as error:
+        said, _, do = str(error).rpartition("; ")
+        return [fail("labels", said, do)]
+    return [ok("labels", f"{file}: people have labelled {labelled} images")]
 
 
 def check_backups(ledger: Path, settings: BackupSettings, now_ns: int) -> Finding:

@@ -18,6 +18,9 @@ from edge.check.access import Wish, check_access
 from edge.check.finding import Finding
 from edge.check.host import check_host
 from edge.config import EdgeConfig, format_config
+from edge.corrections.history import add_labels
+from edge.corrections.humanlabel import HumanLabel
+from edge.corrections.labelsfile import labels_file
 from edge.ledger.ledger import open_ledger
 from edge.ledger.ledgerfile import lock_ledger
 
@@ -88,6 +91,17 @@ def test_a_missing_folder_is_a_fault(host):
 def test_a_missing_folder_for_the_ledger_is_a_fault(host):
     host.write(ledger=host.base / "disk/ledger.sqlite")
     assert ("ledger", f"{host.base / 'disk'}: no such folder for the ledger") in host.faults()
+
+
+def test_labels_of_people_are_told_of_and_damaged_ones_are_a_fault(host):
+    file = labels_file(host.config.ledger)
+    assert "labels" not in {finding.group for finding in host.findings()}
+    add_labels(file, [HumanLabel(bytes(32), "jelly", "Ada", None, None, 1)])
+    assert f"{file}: people have labelled 1 images" in {finding.said for finding in host.findings()}
+    file.write_bytes(b"torn" * 1000)
+    (group, said), *others = host.faults()
+    assert (group, others) == ("labels", [])
+    assert said.startswith(f"{file}: cannot be read")
 
 
 def test_settings_with_a_mistake_are_the_only_finding(host):
