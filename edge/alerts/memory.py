@@ -19,12 +19,13 @@ from bundle.errors import BadConfig, PlanktowError
 from bundle.settings import settings_from
 from bundle.whole import json_bytes, write_whole
 from edge.alerts.readings import Sample
-from edge.alerts.state import Event, RuleState, State
+from edge.alerts.state import SECOND_NS, Event, RuleState, State
 
 log = logging.getLogger(__name__)
 
 MOST_UNTOLD = 1000  # events that wait for one way of telling; then the oldest are given up
 _VERSION = 1
+_PATIENCE_SECONDS = 300.0
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,34 @@ def load(file: Path) -> Memory:
         return _set_aside(file, error)
     except OSError as error:
         raise BadConfig(f"{file}: cannot be read ({error.strerror}); run this as the user of the service") from None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How the rules stood at the last look, for those who only read."""
+
+    looked_ns: int  # UTC ns
+    due_ns: int  # by when somebody must have looked again, UTC ns
+    rules: Mapping[str, RuleState]
+
+    @property
+    def raised(self) -> tuple[tuple[str, RuleState], ...]:
+        """Those that hold, the longest first."""
+        held = [(name, each) for name, each in self.rules.items() if each.raised_ns is not None]
+        return tuple(sorted(held, key=lambda pair: pair[1].raised_ns or 0))
+
+
+def standing(ledger: Path, every_seconds: float) -> Standing | None:
+    """None where no alerts watch this ledger, or what they remember cannot be understood. every_seconds: between looks."""
+    file = memory_file(ledger)
+    try:
+        with file.open("rb") as opened:
+            looked_ns = os.fstat(opened.fileno()).st_mtime_ns
+            table = json.loads(opened.read())
+        due_ns = looked_ns + round(max(_PATIENCE_SECONDS, 3 * every_seconds) * SECOND_NS)
+        return Standing(looked_ns, due_ns, _parsed(table).state.rules) if table["version"] == _VERSION else None
+    except (OSError, BadConfig, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def save(file: Path, memory: Memory) -> None:

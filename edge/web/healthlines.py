@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from edge.alerts.memory import Standing
 from edge.bins import SECOND_NS
 from edge.htmlreport.spell import plural, whole
 from edge.web.host import Disk, Host
@@ -17,6 +18,7 @@ MARKS = {"good": "✓", "warn": "!", "bad": "✗", "plain": "·"}  # beside the 
 DISK_WARN, DISK_BAD = 0.10, 0.03  # shares that are free
 MEMORY_WARN, MEMORY_BAD = 0.10, 0.04
 HOT_WARN, HOT_BAD = 75.0, 85.0  # degrees: where small boards slow down, and where they stop
+_SEVERITY: dict[str, Mark] = {"critical": "bad", "warning": "warn", "info": "plain"}
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ def lines(moment: Moment) -> list[Line]:
             found.append(Line("Rejected", f"{plural(accounting.rejected, 'image')}: {reasons}", "plain"))
         if accounting.dropped:
             found.append(Line("Left out", f"{plural(accounting.dropped, 'image')}, by the policy for overload", "warn"))
+    if moment.alerts is not None:
+        found += alert_lines(moment.alerts, moment.now_ns)
     last = last_image_ns(moment)
     if last is None:
         found.append(Line("Last image", "none yet", "plain"))
@@ -68,6 +72,19 @@ def lines(moment: Moment) -> list[Line]:
         ago = span(max(0, moment.now_ns - last) / SECOND_NS)
         found.append(Line("Last image", f"{ago} ago, {when(last, moment.now_ns)}", "plain"))
     return found + host_lines(moment.host)
+
+
+def alert_lines(alerts: Standing, now_ns: int) -> list[Line]:
+    """The rules that hold; and whether anybody looks at them any more."""
+    found = [
+        Line(f"Alert: {name}", f"{state.text}, since {when(state.raised_ns or 0, now_ns)}", _SEVERITY[state.severity])
+        for name, state in alerts.raised
+    ]
+    if now_ns > alerts.due_ns:
+        found.append(Line("Alerts", f"nobody has looked at the rules since {when(alerts.looked_ns, now_ns)}", "warn"))
+    elif not found:
+        found.append(Line("Alerts", f"none of {plural(len(alerts.rules), 'rule')} holds", "good"))
+    return found
 
 
 def last_image_ns(moment: Moment) -> int | None:

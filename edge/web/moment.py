@@ -1,4 +1,4 @@
-"""All that the first page and the page on health show: one look at the ledger, the daemon and the host."""
+"""All that the first page and the page on health show: one look at the ledger, the daemon, the alerts and the host."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from bundle.errors import BadBundle, BadConfig
 from bundle.labels import UNCLASSIFIED
 from bundle.taxa import read_taxa
+from edge.alerts.memory import Standing, standing
 from edge.bins import SECOND_NS
 from edge.counts import Accounting, LedgerBundle, one_moment, read_accounting, read_bundles
 from edge.estimates.validated import bundle_of
@@ -23,7 +24,7 @@ from edge.web.reading import without_folders
 from edge.web.recent import SLOT_NS, Kind, Latest, Recent, read_latest
 
 LATEST_MOST = 16  # images
-_HOST_EVERY_NS = 5 * SECOND_NS
+_AROUND_EVERY_NS = 5 * SECOND_NS
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Moment:
     host: Host
     counted: Counted | None
     fault: str | None = None
+    alerts: Standing | None = None
 
 
 class Lookout:
@@ -60,7 +62,8 @@ class Lookout:
         self._bundles: dict[int, LedgerBundle] = {}
         self._names: dict[int, dict[str, str]] = {}  # bundle id -> label -> what people call it
         self._host: Host | None = None
-        self._host_ns = 0
+        self._alerts: Standing | None = None
+        self._around_ns = 0
 
     def look(self) -> Moment:
         """The state of all. Raises nothing that a ledger, a file or a disk can bring about."""
@@ -70,12 +73,14 @@ class Lookout:
         daemon = read_daemon_state(self._place.out, now_ns, publish_seconds)
         if daemon.problem is not None:
             daemon = replace(daemon, problem=without_folders(self._place, BadConfig(daemon.problem)))
-        host = self._look_at_host(now_ns)
+        host = self._look_around(now_ns)
+        counted, fault = None, None
         try:
             with self._place.reader() as connection, one_moment(connection):
-                return Moment(now_ns, daemon, host, self._count(connection, now_ns))
+                counted = self._count(connection, now_ns)
         except (BadConfig, sqlite3.Error) as error:
-            return Moment(now_ns, daemon, host, None, without_folders(self._place, error))
+            fault = without_folders(self._place, error)
+        return Moment(now_ns, daemon, host, counted, fault, self._alerts)
 
     def _count(self, connection: sqlite3.Connection, now_ns: int) -> Counted:
         self._recent.look(connection, now_ns)
@@ -116,12 +121,16 @@ class Lookout:
             self._names[bundle.id] = _names_of(bundle, self._place.bundle)
         return self._names[bundle.id].get(label) or label_text(label)
 
-    def _look_at_host(self, now_ns: int) -> Host:
-        if self._host is None or not 0 <= now_ns - self._host_ns < _HOST_EVERY_NS:
+    def _look_around(self, now_ns: int) -> Host:
+        """At what does not change from second to second: the host, and how the alerts stand."""
+        if self._host is None or not 0 <= now_ns - self._around_ns < _AROUND_EVERY_NS:
             folders = [("ledger", self._place.ledger.parent)]
             if self._place.watch is not None:
                 folders.insert(0, ("images", self._place.watch))
-            self._host, self._host_ns = read_host(folders), now_ns
+            settings = self._place.config
+            every_seconds = 3600.0 if settings is None else settings.alerts.every_seconds  # the rarest there is
+            self._host, self._around_ns = read_host(folders), now_ns
+            self._alerts = standing(self._place.ledger, every_seconds)
         return self._host
 
 

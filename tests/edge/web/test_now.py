@@ -1,6 +1,7 @@
 """The first page and the one on health: what they say of real ledgers and of a daemon that runs, stops or falls silent."""
 
 import json
+import os
 import re
 from collections.abc import Callable
 from contextlib import closing
@@ -11,6 +12,8 @@ from sqlite3 import connect
 import pytest
 from starlette.testclient import TestClient
 
+from edge.alerts.memory import Memory, memory_file, save
+from edge.alerts.state import RuleState, State
 from edge.bins import utc_text
 from edge.web.app import create_app
 from edge.web.host import Disk, Host, read_host
@@ -114,6 +117,40 @@ def test_accounts_that_do_not_add_up_are_a_fault(place: Place, client: TestClien
     assert client.get("/healthz").json()["faults"] == [
         "Accounting: does not add up: seen 11 = counted 9 + rejected 1 + waiting 0 + dropped 0"
     ]
+
+
+def remember(place: Place, rules: dict[str, RuleState], minutes_ago: float) -> None:
+    """What `planktow-edge alerts` leaves, as written so many minutes ago."""
+    save(memory_file(place.ledger), Memory(State(rules)))
+    written_ns = NOW_NS - round(minutes_ago * 60 * SECOND)
+    os.utime(memory_file(place.ledger), ns=(written_ns, written_ns))
+
+
+def test_alerts_that_hold_stand_on_the_page_and_a_critical_one_is_a_fault(place, seen) -> None:
+    says(place)
+    assert "Alert" not in seen("/health")
+    remember(place, {"blooms": RuleState(), "quiet": RuleState(since_ns=NOW_NS)}, 2)
+    assert "✓ Alerts none of 2 rules holds" in seen("/health")
+    raised_ns = NOW_NS - 600 * SECOND
+    blooms = RuleState(raised_ns=raised_ns, text="12 jelly in 10 minutes")
+    disk = RuleState(raised_ns=raised_ns - SECOND, text="the disk is full", severity="critical")
+    remember(place, {"blooms": blooms, "disk": disk}, 2)
+    text = seen("/health")
+    assert "✗ Alert: disk the disk is full, since 09:49:59 UTC" in text
+    assert "! Alert: blooms 12 jelly in 10 minutes, since 09:50:00 UTC" in text
+    assert text.index("Alert: disk") < text.index("Alert: blooms")
+    with TestClient(create_app(place), base_url=ADDRESS) as fresh:
+        answer = fresh.get("/healthz")
+    assert (answer.status_code, answer.json()["faults"]) == (503, ["Alert: disk: the disk is full, since 09:49:59 UTC"])
+
+
+def test_alerts_that_nobody_looks_at_any_more_are_said_to_be(place, seen) -> None:
+    says(place)
+    remember(place, {"blooms": RuleState()}, 200)
+    assert "! Alerts nobody has looked at the rules since 06:40:00 UTC" in seen("/health")
+    memory_file(place.ledger).write_text("{")
+    assert "Alert" not in seen("/health")
+    assert memory_file(place.ledger).read_text() == "{", "the page only reads"
 
 
 def test_a_new_image_is_in_the_next_look(place: Place) -> None:
