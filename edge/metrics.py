@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from threading import Lock
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
+from edge.alerts.memory import standing
 from edge.situation import Situation, Standing
 
 LEAST_SECONDS = 1.0  # the ledger is read no more often, however many ask
 
-More = Callable[[Situation], Iterable[Metric]]  # metrics of other parts, such as drift
+More = Callable[[Situation], Iterable[Metric]]  # metrics of other parts, such as alerts
 
 
 def families(situation: Situation, more: Sequence[More] = ()) -> Iterator[Metric]:
@@ -60,8 +62,30 @@ def families(situation: Situation, more: Sequence[More] = ()) -> Iterator[Metric
         yield from each(situation)
 
 
-def _of_ledger(standing: Standing) -> Iterator[Metric]:
-    counts = standing.counts
+def of_alerts(ledger: Path) -> More:
+    """How the rules of `planktow-edge alerts` on this ledger stand, drift among them; nothing where none are watched."""
+
+    def stand(_situation: Situation) -> Iterator[Metric]:
+        known = standing(ledger)
+        if known is None:
+            return
+        raised = GaugeMetricFamily(
+            "planktow_alert_raised", "1 while a rule of [alerts] holds.", labels=["rule", "severity"]
+        )
+        for name, state in known.rules.items():
+            raised.add_metric([name, state.severity], state.raised)
+        yield raised
+        yield GaugeMetricFamily(
+            "planktow_alerts_last_look_timestamp_seconds",
+            "When `planktow-edge alerts` last wrote down how its rules stand, seconds since 1970.",
+            known.looked_ns / 1e9,
+        )
+
+    return stand
+
+
+def _of_ledger(told: Standing) -> Iterator[Metric]:
+    counts = told.counts
     accounts = counts.accounting
     images = CounterMetricFamily(
         "planktow_images", "Images decided on: counted, rejected or dropped.", labels=["state"]
@@ -86,20 +110,20 @@ def _of_ledger(standing: Standing) -> Iterator[Metric]:
         "1 when seen = counted + rejected + waiting + dropped; 0 is a fault of Planktow's.",
         accounts.adds_up,
     )
-    if standing.newest_file_ns is not None:
+    if told.newest_file_ns is not None:
         yield GaugeMetricFamily(
             "planktow_last_image_timestamp_seconds",
             "When the newest image file was found, seconds since 1970.",
-            standing.newest_file_ns / 1e9,
+            told.newest_file_ns / 1e9,
         )
-    if standing.oldest_waiting_ns is not None:
+    if told.oldest_waiting_ns is not None:
         yield GaugeMetricFamily(
             "planktow_oldest_waiting_timestamp_seconds",
             "When the image that has waited longest was found, seconds since 1970. Absent when none waits.",
-            standing.oldest_waiting_ns / 1e9,
+            told.oldest_waiting_ns / 1e9,
         )
-    if standing.bundle is not None:
-        name, digest = standing.bundle
+    if told.bundle is not None:
+        name, digest = told.bundle
         yield InfoMetricFamily(
             "planktow_bundle", "The classifier that came last.", value={"name": name, "digest": digest}
         )

@@ -32,7 +32,7 @@ def metrics(
     try:
         from prometheus_client.exposition import generate_latest
 
-        from edge.metrics import SituationCollector, registry_of
+        from edge.metrics import SituationCollector, of_alerts, registry_of
     except ImportError as error:
         raise BadConfig(f"metrics needs prometheus-client ({error}); run: pip install 'planktow[web]'") from None
 
@@ -40,4 +40,5 @@ def metrics(
         raise BadConfig(f"{textfile}: node_exporter reads only files that end in .prom; give such a name")
     settings = read_config(config)
     situation = read_situation(settings.ledger, settings.watch, settings.out, time.time_ns())
-    put(generate_latest(registry_of(SituationCollector(lambda: situation))).decode(), textfile)
+    collector = SituationCollector(lambda: situation, [of_alerts(settings.ledger)])
+    put(generate_latest(registry_of(collector)).decode(), textfile)

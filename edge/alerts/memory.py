@@ -93,7 +93,7 @@ class Standing:
         return tuple(sorted(held, key=lambda pair: pair[1].raised_ns or 0))
 
 
-def standing(ledger: Path, every_seconds: float) -> Standing | None:
+def standing(ledger: Path, every_seconds: float = 0.0) -> Standing | None:
     """None where no alerts watch this ledger, or what they remember cannot be understood. every_seconds: between looks."""
     file = memory_file(ledger)
     try:

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from edge.metrics import SituationCollector, registry_of
+from edge.metrics import SituationCollector, of_alerts, registry_of
 from edge.situation import read_situation
 from edge.web.place import Place
 
@@ -16,7 +16,9 @@ from edge.web.place import Place
 def routes(place: Place) -> list[Route]:
     """The one route."""
     registry = registry_of(
-        SituationCollector(lambda: read_situation(place.ledger, place.watch, place.out, place.now_ns()))
+        SituationCollector(
+            lambda: read_situation(place.ledger, place.watch, place.out, place.now_ns()), [of_alerts(place.ledger)]
+        )
     )
 
     one_thread = CapacityLimiter(1)  # however many ask, and however long the ledger takes, the page keeps its threads

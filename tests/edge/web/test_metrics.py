@@ -20,6 +20,8 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 from starlette.testclient import TestClient
 
+from edge.alerts.memory import Memory, memory_file, save
+from edge.alerts.state import RuleState, State
 from edge.cli import app
 from edge.config import EdgeConfig, format_config
 from edge.daemon.outputs import publish
@@ -67,6 +69,17 @@ def samples(text: str, parse=parse_text) -> dict[tuple[str, tuple[tuple[str, str
         for family in parse(text)
         for sample in family.samples
     }
+
+
+def test_alerts_are_told_as_they_stand_and_not_where_nobody_watches(ship):
+    assert not [name for name, _ in samples(asked(ship)[1]) if "alert" in name]
+    rules = {"drift": RuleState(raised_ns=5, text="strange", severity="critical"), "silence": RuleState()}
+    save(memory_file(ship.ledger), Memory(State(rules)))
+    found = samples(asked(ship)[1])
+    assert found["planktow_alert_raised", (("rule", "drift"), ("severity", "critical"))] == 1
+    assert found["planktow_alert_raised", (("rule", "silence"), ("severity", "warning"))] == 0
+    written = memory_file(ship.ledger).stat().st_mtime
+    assert found["planktow_alerts_last_look_timestamp_seconds", ()] == pytest.approx(written, abs=1e-3)
 
 
 def test_every_number_is_the_ledgers(ship, tiny):
