@@ -95,7 +95,9 @@ def combine(bundles: Sequence[Path], data: Path, out: Path, size: int, name: str
     alone = tuple(_summary(validation.truth, [scores], first) for scores in validation.tflite)
     parts = [HeldOut(part.truth, [], [part.tflite[place] for place in chosen]) for part in (validation, test)]
     trace = _trace(pool, alone, steps, disagreement(scored.scores), len(validation.truth))
-    written = _write(out, name or first.manifest.name, [pool[place] for place in chosen], parts[0], parts[1], trace)
+    written = _write(
+        out, name or first.manifest.name, first, [pool[place] for place in chosen], parts[0], parts[1], trace
+    )
     hard_test = _summary(test.truth, parts[1].tflite, first) if len(test.truth) else None
     return Combination(pool, alone, steps, hard_test, written)
 
@@ -170,9 +172,14 @@ def _summary(truth: NDArray[np.int32], scores: Sequence[NDArray[np.float32]], li
 
 
 def _write(
-    out: Path, name: str, chosen: Sequence[Candidate], validation: HeldOut, test: HeldOut, trace: dict[str, Any]
+    out: Path,
+    name: str,
+    like: Bundle,
+    chosen: Sequence[Candidate],
+    validation: HeldOut,
+    test: HeldOut,
+    trace: dict[str, Any],
 ) -> Bundle:
-    like = chosen[0].bundle
     rule = dataclasses.replace(like.manifest.vote, min_votes=min(like.manifest.vote.min_votes, len(chosen)))
     files = [step["file"] for step in trace["steps"]]
     members = tuple(
@@ -187,9 +194,9 @@ def _write(
     )
     order = cheapest(members, validation, rule)
     created = max(each.bundle.manifest.created for each in chosen)
-    training = json_bytes(_training(chosen, files) | {"name": name, "created": created, "selection": trace})
+    training = json_bytes(_training(like, chosen, files) | {"name": name, "created": created, "selection": trace})
     now = judged(files, like.labels, rule, validation, test, order)
-    record = record_bytes(_record(chosen, files, now) | {"name": name, "created": created, "combined": trace})
+    record = record_bytes(_record(like, chosen, files, now) | {"name": name, "created": created, "combined": trace})
     kept = {entry.file: like.contents[entry.file] for entry in like.manifest.records}
     records = kept | {TRAINING: training, FILE: record}
     manifest = dataclasses.replace(
@@ -205,9 +212,9 @@ def _write(
     return write_bundle(out, manifest, contents | dict(zip(files, (each.model for each in chosen), strict=True)))
 
 
-def _training(chosen: Sequence[Candidate], files: Sequence[str]) -> dict[str, Any]:
-    """training.json: that of the first member's run, with the entries of all."""
-    table: dict[str, Any] = json.loads(chosen[0].bundle.contents[TRAINING])
+def _training(like: Bundle, chosen: Sequence[Candidate], files: Sequence[str]) -> dict[str, Any]:
+    """training.json: that of the first bundle, with the entries of the members that were chosen."""
+    table: dict[str, Any] = json.loads(like.contents[TRAINING])
     entries = []
     for candidate, file in zip(chosen, files, strict=True):
         entry = _entry(candidate, json.loads(candidate.bundle.contents[TRAINING])["members"], TRAINING)
@@ -216,7 +223,7 @@ def _training(chosen: Sequence[Candidate], files: Sequence[str]) -> dict[str, An
     return table | {"members": entries, "hard_vote_test": None}
 
 
-def _record(chosen: Sequence[Candidate], files: Sequence[str], now: dict[str, Any]) -> dict[str, Any]:
+def _record(like: Bundle, chosen: Sequence[Candidate], files: Sequence[str], now: dict[str, Any]) -> dict[str, Any]:
     """validation.json: `now`, and of what was measured when each member was converted that which is of it alone."""
     befores = [json.loads(each.bundle.contents[FILE]) for each in chosen]
     gates = [
@@ -235,7 +242,8 @@ def _record(chosen: Sequence[Candidate], files: Sequence[str], now: dict[str, An
         for candidate, before, member in zip(chosen, befores, now[part]["members"], strict=True):
             was = _entry(candidate, before[part]["members"], FILE)
             member |= {key: was[key] for key in ("keras", "agreement") if key in was}
-    kept = {key: befores[0][key] for key in ("schema_version", "labels", "vote", "quantised") if key in befores[0]}
+    first: dict[str, Any] = json.loads(like.contents[FILE])
+    kept = {key: first[key] for key in ("schema_version", "labels", "vote", "quantised") if key in first}
     anew = [before["prepared_anew"] for before in befores if "prepared_anew" in before]
     return kept | {"members": members, "gates": gates} | now | ({"prepared_anew": anew[0]} if anew else {})
 
