@@ -181,5 +181,8 @@ def _as_float32(
     plain = build(member.network, spec.side, class_count, features, member.name, member.seed)
     plain.set_weights(model.get_weights())
     if member.average:
-        estimate_norms(plain, (feed.at(member.epochs, step)[0] for step in range(min(NORM_STEPS, feed.steps))))
+        twin = native(plain)
+        twin.set_weights(plain.get_weights())
+        estimate_norms(twin, (feed.at(member.epochs, step)[0] for step in range(min(NORM_STEPS, feed.steps))))
+        plain.set_weights(twin.get_weights())
     return plain
