@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bundle.calibration import log_loss
 from bundle.vote import ballots, hard_vote
+
+RULE = "greedy by the hard vote's accuracy on validation, ties by the soft vote's log loss (Caruana et al. 2004)"
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,20 @@ def select_greedily(validation: Scored, size: int) -> tuple[Step, ...]:
         accuracy, less_loss = merit(validation, chosen)
         steps.append(Step(best, accuracy, accuracy - steps[-1].accuracy if steps else None, -less_loss))
     return tuple(steps)
+
+
+def step_table(steps: Sequence[Step], files: Sequence[str], names: Sequence[str]) -> list[dict[str, Any]]:
+    """As records have them. files: of the chosen, in the order of choice; names: of all the pool."""
+    return [
+        {
+            "file": file,
+            "from": names[step.member],
+            "accuracy": round(step.accuracy, 6),
+            "gain": None if step.gain is None else round(step.gain, 6),
+            "log_loss": round(step.log_loss, 6),
+        }
+        for file, step in zip(files, steps, strict=True)
+    ]
 
 
 def merit(validation: Scored, members: Sequence[int]) -> tuple[float, float]:

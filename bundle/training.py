@@ -141,6 +141,12 @@ def require_usable(run: FinishedRun) -> None:
         run.member_bytes(member)
 
 
+def unnumbered(stem: str) -> str:
+    """The name of a member without its number in the run: residual of 01-residual."""
+    number, dash, rest = stem.partition("-")
+    return rest if dash and number.isdigit() and rest else stem
+
+
 def _facts(table: Any, where: str) -> Record:
     version = table.get("schema_version") if isinstance(table, dict) else None
     if version != SCHEMA_VERSION:

@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoM
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 
-from edge.alerts.memory import standing
+from edge.alerts.memory import how_rules_stand
 from edge.situation import Situation, Standing
 
 LEAST_SECONDS = 1.0  # the ledger is read no more often, however many ask
@@ -66,7 +66,7 @@ def of_alerts(ledger: Path) -> More:
     """How the rules of `planktow-edge alerts` on this ledger stand, drift among them; nothing where none are watched."""
 
     def stand(_situation: Situation) -> Iterator[Metric]:
-        known = standing(ledger)
+        known = how_rules_stand(ledger)
         if known is None:
             return
         raised = GaugeMetricFamily(
@@ -84,8 +84,8 @@ def of_alerts(ledger: Path) -> More:
     return stand
 
 
-def _of_ledger(told: Standing) -> Iterator[Metric]:
-    counts = told.counts
+def _of_ledger(standing: Standing) -> Iterator[Metric]:
+    counts = standing.counts
     accounts = counts.accounting
     images = CounterMetricFamily(
         "planktow_images", "Images decided on: counted, rejected or dropped.", labels=["state"]
@@ -110,20 +110,20 @@ def _of_ledger(told: Standing) -> Iterator[Metric]:
         "1 when seen = counted + rejected + waiting + dropped; 0 is a fault of Planktow's.",
         accounts.adds_up,
     )
-    if told.newest_file_ns is not None:
+    if standing.newest_file_ns is not None:
         yield GaugeMetricFamily(
             "planktow_last_image_timestamp_seconds",
             "When the newest image file was found, seconds since 1970.",
-            told.newest_file_ns / 1e9,
+            standing.newest_file_ns / 1e9,
         )
-    if told.oldest_waiting_ns is not None:
+    if standing.oldest_waiting_ns is not None:
         yield GaugeMetricFamily(
             "planktow_oldest_waiting_timestamp_seconds",
             "When the image that has waited longest was found, seconds since 1970. Absent when none waits.",
-            told.oldest_waiting_ns / 1e9,
+            standing.oldest_waiting_ns / 1e9,
         )
-    if told.bundle is not None:
-        name, digest = told.bundle
+    if standing.bundle is not None:
+        name, digest = standing.bundle
         yield InfoMetricFamily(
             "planktow_bundle", "The classifier that came last.", value={"name": name, "digest": digest}
         )

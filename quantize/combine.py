@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 
 from bundle.errors import BadBundle, BadConfig
 from bundle.folder import Bundle, open_bundle, write_bundle
-from bundle.greedy import Scored, Step, disagreement, select_greedily
+from bundle.greedy import RULE, Scored, Step, disagreement, select_greedily, step_table
 from bundle.manifest import HashedFile, Member
 from bundle.pace import Say
 from bundle.scores import Summary, score_indices
-from bundle.training import TRAINING
+from bundle.training import TRAINING, Split, unnumbered
 from bundle.whole import json_bytes, sha256_hex
 from quantize.judging import cheapest, judge
 from quantize.recorded import FILE, read_recorded
@@ -80,7 +80,7 @@ def combine(bundles: Sequence[Path], data: Path, out: Path, size: int, name: str
     opened = [open_bundle(path) for path in bundles]
     first, split = opened[0], split_of(opened[0])
     for other in opened:
-        _require_alike(first, other)
+        _require_alike(first, split, other)
         read_recorded(other, split)
     pool = _distinct(opened, say)
     if not 1 <= size <= len(pool):
@@ -102,13 +102,13 @@ def combine(bundles: Sequence[Path], data: Path, out: Path, size: int, name: str
     return Combination(pool, alone, steps, hard_test, written)
 
 
-def _require_alike(first: Bundle, other: Bundle) -> None:
+def _require_alike(first: Bundle, split: Split, other: Bundle) -> None:
     mine, theirs = first.manifest, other.manifest
     for what, same in (
         ("labels", first.labels == other.labels),
         ("input", mine.input == theirs.input),
         ("features", mine.features == theirs.features),
-        ("training, validation and test images", split_of(first) == split_of(other)),
+        ("training, validation and test images", split == split_of(other)),
     ):
         if not same:
             raise BadBundle(
@@ -136,19 +136,14 @@ def _trace(
     validation_images: int,
 ) -> dict[str, Any]:
     """How the members were chosen, for whoever asks later."""
+    files = [
+        f"members/{number:02d}-{unnumbered(pool[step.member].stem)}.tflite"
+        for number, step in enumerate(steps, start=1)
+    ]
     return {
-        "rule": "greedy by the hard vote's accuracy on validation, ties by the soft vote's log loss (Caruana et al. 2004)",
+        "rule": RULE,
         "validation_images": validation_images,
-        "steps": [
-            {
-                "file": f"members/{number:02d}-{_unnumbered(pool[step.member].stem)}.tflite",
-                "from": pool[step.member].name,
-                "accuracy": round(step.accuracy, 6),
-                "gain": None if step.gain is None else round(step.gain, 6),
-                "log_loss": round(step.log_loss, 6),
-            }
-            for number, step in enumerate(steps, start=1)
-        ],
+        "steps": step_table(steps, files, [each.name for each in pool]),
         "pool": [
             {
                 "name": each.name,
@@ -160,11 +155,6 @@ def _trace(
             for each, summary, row in zip(pool, alone, apart.tolist(), strict=True)
         ],
     }
-
-
-def _unnumbered(stem: str) -> str:
-    number, dash, rest = stem.partition("-")
-    return rest if dash and number.isdigit() and rest else stem
 
 
 def _summary(truth: NDArray[np.int32], scores: Sequence[NDArray[np.float32]], like: Bundle) -> Summary:

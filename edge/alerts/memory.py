@@ -79,7 +79,7 @@ def load(file: Path) -> Memory:
 
 
 @dataclass(frozen=True)
-class Standing:
+class RulesStanding:
     """How the rules stood at the last look, for those who only read."""
 
     looked_ns: int  # UTC ns
@@ -93,7 +93,7 @@ class Standing:
         return tuple(sorted(held, key=lambda pair: pair[1].raised_ns or 0))
 
 
-def standing(ledger: Path, every_seconds: float = 0.0) -> Standing | None:
+def how_rules_stand(ledger: Path, every_seconds: float = 0.0) -> RulesStanding | None:
     """None where no alerts watch this ledger, or what they remember cannot be understood. every_seconds: between looks."""
     file = memory_file(ledger)
     try:
@@ -101,7 +101,7 @@ def standing(ledger: Path, every_seconds: float = 0.0) -> Standing | None:
             looked_ns = os.fstat(opened.fileno()).st_mtime_ns
             table = json.loads(opened.read())
         due_ns = looked_ns + round(max(_PATIENCE_SECONDS, 3 * every_seconds) * SECOND_NS)
-        return Standing(looked_ns, due_ns, _parsed(table).state.rules) if table["version"] == _VERSION else None
+        return RulesStanding(looked_ns, due_ns, _rules(table)) if table["version"] == _VERSION else None
     except (OSError, BadConfig, ValueError, KeyError, TypeError, AttributeError):
         return None
 
@@ -147,12 +147,15 @@ def alone(ledger: Path) -> Iterator[None]:
 
 
 def _parsed(table: Mapping[str, Any]) -> Memory:
-    rules = {name: settings_from(_without_nulls(each), RuleState, name) for name, each in table["rules"].items()}
     return Memory(
-        State(rules, tuple(int(at) for at in table["told_ns"])),
+        State(_rules(table), tuple(int(at) for at in table["told_ns"])),
         tuple(Sample(int(ns), int(counted), int(rejected)) for ns, counted, rejected in table["samples"]),
         {way: tuple(event_from(each) for each in events) for way, events in table["untold"].items()},
     )
+
+
+def _rules(table: Mapping[str, Any]) -> dict[str, RuleState]:
+    return {name: settings_from(_without_nulls(each), RuleState, name) for name, each in table["rules"].items()}
 
 
 def _without_nulls(table: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from bundle.ensemble import RUNTIME
 from bundle.errors import PlanktowError
 from bundle.folder import Bundle, open_bundle
-from edge.check.finding import Finding, fail, ok, warn
+from edge.check.finding import Finding, fail, fault, ok, warn
 
 GROUP = "bundle"
 
@@ -31,8 +31,7 @@ def check_bundle(folder: Path, what: str = "counts") -> tuple[list[Finding], Bun
     try:
         bundle = open_bundle(folder)
     except PlanktowError as error:
-        said, _, do = str(error).rpartition("; ")
-        return [fail(GROUP, said or str(error), do if said else "copy the bundle anew")], None
+        return [fault(GROUP, error, "copy the bundle anew")], None
     name = f"{bundle.manifest.name} ({bundle.digest[:12]})"
     found = [
         ok(

@@ -36,6 +36,12 @@ def fail(group: str, said: str, do: str) -> Finding:
     return Finding(group, "fail", said, do)
 
 
+def fault(group: str, error: Exception, otherwise: str) -> Finding:
+    """What an error of ours says, with the remedy behind its last semicolon; `otherwise` where it names none."""
+    said, _, remedy = str(error).rpartition("; ")
+    return fail(group, said or str(error), remedy if said else otherwise)
+
+
 def worst(findings: Iterable[Finding]) -> Level:
     """The level of the whole."""
     levels = {finding.level for finding in findings}

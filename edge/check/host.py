@@ -15,7 +15,7 @@ from edge.check.access import Wish, check_access
 from edge.check.classifier import check_bundle, check_runtime
 from edge.check.clock import judge_clock, read_clock
 from edge.check.disk import check_mounts, judge_disk, read_disks
-from edge.check.finding import Finding, fail, ok, warn
+from edge.check.finding import Finding, fail, fault, ok, warn
 from edge.check.ledgerstate import Known, check_backups, check_labels, check_the_ledger
 from edge.check.machine import (
     judge_memory,
@@ -41,10 +41,7 @@ def check_host(file: Path, user: str | None, speed: bool) -> Iterator[Finding]:
     try:
         config = read_config(file)
     except BadConfig as error:
-        said, _, do = str(error).rpartition("; ")
-        yield fail(
-            "settings", said or str(error), do if said else "mend the file; planktow-edge init writes a fresh one"
-        )
+        yield fault("settings", error, "mend the file; planktow-edge init writes a fresh one")
         return
     yield ok("settings", f"{file} is well-formed")
     bundle = yield from _classifier(config)
@@ -87,8 +84,7 @@ def _folders(file: Path, config: EdgeConfig, user: str | None) -> Iterator[Findi
     try:
         check_reject_folder(config.rejects, config.rejects_folder, watch)
     except BadConfig as error:
-        said, _, do = str(error).rpartition("; ")
-        yield fail("rejects", said or str(error), do if said else "correct [rejects] in the settings")
+        yield fault("rejects", error, "correct [rejects] in the settings")
     wishes = [
         Wish(file, "read", "the settings"),
         Wish(watch, "list", "the watched folder"),

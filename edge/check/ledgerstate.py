@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bundle.errors import BadConfig
-from edge.check.finding import Finding, fail, ok, warn
+from edge.check.finding import Finding, fail, fault, ok, warn
 from edge.check.inflow import Inflow, read_inflow
 from edge.corrections.history import read_labels
 from edge.corrections.labelsfile import labels_file
@@ -74,8 +74,7 @@ def check_labels(ledger: Path) -> list[Finding]:
     try:
         labelled = len(read_labels(ledger))
     except BadConfig as error:
-        said, _, do = str(error).rpartition("; ")
-        return [fail("labels", said, do)]
+        return [fault("labels", error, "run planktow-edge repair")]
     return [ok("labels", f"{file}: people have labelled {labelled} images")]
 
 

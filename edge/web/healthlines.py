@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from edge.alerts.memory import Standing
+from edge.alerts.memory import RulesStanding
 from edge.bins import SECOND_NS
 from edge.htmlreport.spell import plural, whole
 from edge.web.host import Disk, Host
@@ -74,7 +74,7 @@ def lines(moment: Moment) -> list[Line]:
     return found + host_lines(moment.host)
 
 
-def alert_lines(alerts: Standing, now_ns: int) -> list[Line]:
+def alert_lines(alerts: RulesStanding, now_ns: int) -> list[Line]:
     """The rules that hold; and whether anybody looks at them any more."""
     found = [
         Line(f"Alert: {name}", f"{state.text}, since {when(state.raised_ns or 0, now_ns)}", _SEVERITY[state.severity])

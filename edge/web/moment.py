@@ -11,7 +11,7 @@ from pathlib import Path
 from bundle.errors import BadBundle, BadConfig
 from bundle.labels import UNCLASSIFIED
 from bundle.taxa import read_taxa
-from edge.alerts.memory import Standing, standing
+from edge.alerts.memory import RulesStanding, how_rules_stand
 from edge.bins import SECOND_NS
 from edge.counts import Accounting, LedgerBundle, one_moment, read_accounting, read_bundles
 from edge.estimates.validated import bundle_of
@@ -50,7 +50,7 @@ class Moment:
     host: Host
     counted: Counted | None
     fault: str | None = None
-    alerts: Standing | None = None
+    alerts: RulesStanding | None = None
 
 
 class Lookout:
@@ -62,7 +62,7 @@ class Lookout:
         self._bundles: dict[int, LedgerBundle] = {}
         self._names: dict[int, dict[str, str]] = {}  # bundle id -> label -> what people call it
         self._host: Host | None = None
-        self._alerts: Standing | None = None
+        self._alerts: RulesStanding | None = None
         self._around_ns = 0
 
     def look(self) -> Moment:
@@ -130,7 +130,7 @@ class Lookout:
             settings = self._place.config
             every_seconds = 3600.0 if settings is None else settings.alerts.every_seconds  # the rarest there is
             self._host, self._around_ns = read_host(folders), now_ns
-            self._alerts = standing(self._place.ledger, every_seconds)
+            self._alerts = how_rules_stand(self._place.ledger, every_seconds)
         return self._host
 
 

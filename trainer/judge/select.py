@@ -12,10 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.errors import BadConfig, BadData
-from bundle.greedy import Scored, Step, disagreement, select_greedily
+from bundle.greedy import RULE, Scored, Step, disagreement, select_greedily, step_table
 from bundle.pace import Say
 from bundle.scores import Summary, score_indices
-from bundle.training import SCHEMA_VERSION, TRAINING, FinishedRun, TrainedMember, read_finished, require_usable
+from bundle.training import (
+    SCHEMA_VERSION,
+    TRAINING,
+    FinishedRun,
+    TrainedMember,
+    read_finished,
+    require_usable,
+    unnumbered,
+)
 from bundle.vote import hard_vote
 from bundle.whole import json_bytes, whole_folder
 from trainer.data.dataset import Dataset
@@ -145,7 +153,7 @@ def _write(selection: Selection, chosen: Sequence[Candidate], now: str) -> None:
         (folder / "members").mkdir()
         members = []
         for number, candidate in enumerate(chosen, start=1):
-            file = f"members/{number:02d}-{_unnumbered(candidate.member.stem)}.keras"
+            file = f"members/{number:02d}-{unnumbered(candidate.member.stem)}.keras"
             (folder / file).write_bytes(candidate.run.member_bytes(candidate.member))
             members.append({**candidate.run.table["members"][candidate.place], "file": file})
             (folder / file).with_suffix(".json").write_bytes(json_bytes(members[-1]))
@@ -167,18 +175,9 @@ def _write(selection: Selection, chosen: Sequence[Candidate], now: str) -> None:
 def _trace(selection: Selection, files: Sequence[str]) -> dict[str, Any]:
     """How the members were chosen, for whoever asks later."""
     return {
-        "rule": "greedy by the hard vote's accuracy on validation, ties by the soft vote's log loss (Caruana et al. 2004)",
+        "rule": RULE,
         "validation_images": selection.validation_images,
-        "steps": [
-            {
-                "file": file,
-                "from": selection.pool[step.member].name,
-                "accuracy": round(step.accuracy, 6),
-                "gain": None if step.gain is None else round(step.gain, 6),
-                "log_loss": round(step.log_loss, 6),
-            }
-            for file, step in zip(files, selection.steps, strict=True)
-        ],
+        "steps": step_table(selection.steps, files, [candidate.name for candidate in selection.pool]),
         "pool": [
             {
                 "name": candidate.name,
@@ -191,8 +190,3 @@ def _trace(selection: Selection, files: Sequence[str]) -> dict[str, Any]:
             for candidate, alone, row in zip(selection.pool, selection.alone, selection.disagreement, strict=True)
         ],
     }
-
-
-def _unnumbered(stem: str) -> str:
-    number, dash, rest = stem.partition("-")
-    return rest if dash and number.isdigit() and rest else stem
