@@ -16,10 +16,8 @@ from itertools import repeat
 from types import TracebackType
 from typing import Literal
 
-import numpy as np
-
 from bundle.folder import Bundle
-from bundle.preprocess import Prepared
+from bundle.preprocess import Inputs, Prepared
 
 BATCH = 32  # images
 SideBySide = Literal["threads", "processes"]
@@ -67,13 +65,12 @@ _mine = threading.local()  # what this thread, or this process, has loaded
 
 def _load(bundle: Bundle, images: Sequence[Prepared]) -> None:
     _mine.bundle, _mine.images, _mine.ensemble = bundle, images, bundle.load(threads=1)
-    _mine.pixels = np.stack([image.pixels for image in images])
-    _mine.features = np.stack([image.features for image in images])
+    _mine.inputs = Inputs.of(images)
 
 
 def _classify(start: int, all_ballots: bool) -> None:
     batch = slice(start, start + BATCH)
     if all_ballots:
-        _mine.ensemble.scores(_mine.pixels[batch], _mine.features[batch])
+        _mine.ensemble.scores(_mine.inputs.at(batch))
     else:
         _mine.bundle.classify(_mine.ensemble, _mine.images[batch])

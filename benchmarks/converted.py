@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -39,7 +40,8 @@ def open_workshop(run: Path, data: Path, scratch: Path, images: int | None = Non
         require_images(found, wanted, part, data)
     if images is not None and images < len(hashes):
         hashes = tuple(hashes[place * len(hashes) // images] for place in range(images))
-    return Workshop(finished, found, load_images(found, hashes, facts.input, say=say), scratch)
+    sides = {member.side for member in facts.members}
+    return Workshop(finished, found, load_images(found, hashes, facts.input, sides, say=say), scratch)
 
 
 def convert(workshop: Workshop, member: TrainedMember, schemes: Sequence[Scheme], settings: Settings) -> Converted:
@@ -53,11 +55,12 @@ def convert(workshop: Workshop, member: TrainedMember, schemes: Sequence[Scheme]
     outcome.mkdir()
     facts = workshop.run.facts
     drawn = draw_representative(workshop.found, facts.split.train, settings.representative_images, settings.seed)
-    representative = load_images(workshop.found, drawn, facts.input, pixels_file(images, REPRESENTATIVE))
-    write_images(images, REPRESENTATIVE, representative)
-    np.save(pixels_file(images, HELD_OUT), workshop.held_out.pixels)
+    store = partial(pixels_file, images, REPRESENTATIVE)
+    write_images(images, REPRESENTATIVE, load_images(workshop.found, drawn, facts.input, [member.side], store))
+    np.save(pixels_file(images, HELD_OUT, member.side), workshop.held_out.inputs.pixels[member.side])
     write_images(images, HELD_OUT, workshop.held_out)
     first, *others = schemes
     settings = dataclasses.replace(settings, scheme=first, compare=tuple(others), max_layers_in_float=0)
-    job = Job(str(workshop.run.folder / member.file), member.stem, facts.labels, len(workshop.held_out), settings)
+    file = str(workshop.run.folder / member.file)
+    job = Job(file, member.stem, member.side, facts.labels, len(workshop.held_out), settings)
     return run_worker(images, outcome, job, say)

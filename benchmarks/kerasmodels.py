@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bundle.errors import BadConfig
 from bundle.manifest import Manifest
-from bundle.preprocess import Prepared
+from bundle.preprocess import Inputs, Prepared
 
 BATCH = 32  # images
 
@@ -44,9 +44,7 @@ class KerasModels:
         self._process = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
 
     def __enter__(self) -> KerasModels:
-        pixels = np.stack([image.pixels for image in self._images])[..., np.newaxis]
-        features = np.stack([image.features for image in self._images])
-        self._process.submit(_load, self._files, pixels, features).result()
+        self._process.submit(_load, self._files, Inputs.of(self._images)).result()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -57,21 +55,22 @@ class KerasModels:
         return len(self._images) / self._process.submit(_predict).result()
 
 
-_models: list[Any] = []
-_inputs: dict[str, NDArray[Any]] = {}
+_models: list[tuple[Any, dict[str, NDArray[Any]]]] = []  # each with its inputs
 
 
-def _load(files: Sequence[Path], pixels: NDArray[np.uint8], features: NDArray[np.float32]) -> None:
+def _load(files: Sequence[Path], inputs: Inputs) -> None:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"  # read when it is imported
     import keras
 
-    _models.extend(keras.saving.load_model(file, compile=False, safe_mode=True) for file in files)
-    _inputs.update(pixels=pixels, features=features)
+    for file in files:
+        model = keras.saving.load_model(file, compile=False, safe_mode=True)
+        (side,) = {tensor.shape[1] for tensor in model.inputs if tensor.name == "pixels"}
+        _models.append((model, {"pixels": inputs.pixels[side][..., np.newaxis], "features": inputs.features}))
     _predict()  # traces the graphs
 
 
 def _predict() -> float:
     began = time.perf_counter()
-    for model in _models:
-        model.predict(_inputs, batch_size=BATCH, verbose=0)
+    for model, inputs in _models:
+        model.predict(inputs, batch_size=BATCH, verbose=0)
     return time.perf_counter() - began

@@ -23,7 +23,6 @@ class NaiveLoop:
     """Interpreters with the library's defaults, one image at a time, SQLite with its defaults."""
 
     def __init__(self, bundle: Bundle) -> None:
-        self._side = bundle.manifest.input.side
         self._members = [MemberModel(bundle.contents[each.file], each.file) for each in bundle.manifest.members]
 
     def rate(self, files: Sequence[Path], database: Path) -> float:
@@ -42,8 +41,8 @@ class NaiveLoop:
         """One image, from its file to a committed row."""
         image = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)
         row = features(image, WHITE)[np.newaxis]
-        small = cv2.resize(image, (self._side, self._side))[np.newaxis]
-        votes = hard_vote(np.stack([member.scores(small, row) for member in self._members]))
+        scores = [member.scores(cv2.resize(image, (member.side,) * 2)[np.newaxis], row) for member in self._members]
+        votes = hard_vote(np.stack(scores))
         verdict = (str(file), int(votes.label[0]), int(votes.votes[0]))
         connection.execute("INSERT INTO verdict VALUES (?, ?, ?)", verdict)
         connection.commit()

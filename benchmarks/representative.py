@@ -152,7 +152,12 @@ def activation_ranges(float32: bytes, images: Labelled) -> Ranges:
 def run(interpreter: Interpreter, images: Labelled) -> None:
     """One batch through a model with pixels and features."""
     inputs = [
-        (detail, images.pixels[..., np.newaxis] if len(detail["shape"]) == 4 else images.features)
+        (
+            detail,
+            images.inputs.pixels[detail["shape"][1]][..., np.newaxis]
+            if len(detail["shape"]) == 4
+            else images.inputs.features,
+        )
         for detail in interpreter.get_input_details()
     ]
     if any(tuple(detail["shape"]) != values.shape for detail, values in inputs):

@@ -142,11 +142,10 @@ def _part(images: Labelled, number: int, rounds: int) -> Labelled:
 def _milliseconds(ensemble: Ensemble, images: Labelled, batch: int) -> float:
     """Per image. The first batch is not counted: a new size makes the interpreter plan anew."""
     starts = range(0, len(images), batch)
-    ensemble.scores(images.pixels[:batch], images.features[:batch])
+    ensemble.scores(images.inputs.at(slice(batch)))
     began = time.perf_counter()
     for start in starts:
-        where = slice(start, start + batch)
-        ensemble.scores(images.pixels[where], images.features[where])
+        ensemble.scores(images.inputs.at(slice(start, start + batch)))
     return 1000 * (time.perf_counter() - began) / len(images)
 
 

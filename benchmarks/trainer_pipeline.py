@@ -25,7 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bundle.preprocess import FEATURES
-from trainer.config import MemberRun, Run, read_run
+from trainer.config import MemberRun, read_run
 from trainer.data.dataset import Dataset, Findings
 from trainer.devices import Devices
 from trainer.feed import Batch, TrainingFeed
@@ -47,8 +47,8 @@ def main() -> None:
     chosen = options.parse_args()
     run = read_run(chosen.run)
     member = next(each for each in run.members if chosen.member in (None, each.name))
-    feed = TrainingFeed(noise(run, member, chosen.steps), np.arange(chosen.steps * member.batch), member, run.input)
-    model = compiled(run, member, feed.steps)
+    feed = TrainingFeed(noise(member, chosen.steps), np.arange(chosen.steps * member.batch), member, run.input)
+    model = compiled(member, feed.steps)
     ready = [feed.at(0, step) for step in range(feed.steps)]
     fit = {
         "in memory": images_per_second(
@@ -64,13 +64,13 @@ def main() -> None:
             rates[name].append(next(measure))
     alone = images_per_second(lambda: exhaust(feed.from_epoch(1), chosen.steps), feed, chosen.steps)
     rates["feed, no model"] = list(islice(alone, chosen.rounds))
-    show(rates, run, member)
+    show(rates, member)
 
 
-def noise(run: Run, member: MemberRun, steps: int) -> Dataset:
+def noise(member: MemberRun, steps: int) -> Dataset:
     """Images of noise, as many as `steps` batches."""
     random = np.random.default_rng(0)
-    count, side = steps * member.batch, run.input.side
+    count, side = steps * member.batch, member.side
     return Dataset(
         labels=tuple(f"class{index}" for index in range(CLASSES)),
         hashes=tuple(f"{index:064x}" for index in range(count)),
@@ -84,11 +84,11 @@ def noise(run: Run, member: MemberRun, steps: int) -> Dataset:
     )
 
 
-def compiled(run: Run, member: MemberRun, steps: int) -> keras.Model:
+def compiled(member: MemberRun, steps: int) -> keras.Model:
     """The member's network as the trainer compiles it."""
     keras.config.set_dtype_policy(member.precision)
     features = np.random.default_rng(0).normal(size=(100, len(FEATURES))).astype(np.float32)
-    model = native(build(member.network, run.input.side, CLASSES, features, member.name))
+    model = native(build(member.network, member.side, CLASSES, features, member.name))
     model.compile(
         optimizer_for(member, steps), "categorical_crossentropy", metrics=["accuracy"], jit_compile=Devices().xla()
     )
@@ -114,11 +114,11 @@ def images_per_second(work: Callable[[], None], feed: TrainingFeed, steps: int) 
         yield steps * feed.batch / (time.perf_counter() - began)
 
 
-def show(rates: dict[str, list[float]], run: Run, member: MemberRun) -> None:
+def show(rates: dict[str, list[float]], member: MemberRun) -> None:
     """The table."""
     network = member.network.architecture
     table = Table(
-        title=f"{network}, {run.input.side} px, batch {member.batch}, {member.precision}, {keras.backend.backend()}"
+        title=f"{network}, {member.side} px, batch {member.batch}, {member.precision}, {keras.backend.backend()}"
     )
     for column in ("images from", "images/s, median", "lowest", "highest", "ratio to memory"):
         table.add_column(column, justify="left" if column == "images from" else "right")

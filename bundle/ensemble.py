@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from bundle.errors import BadBundle, PlanktowError
 from bundle.manifest import Quantisation
+from bundle.preprocess import Inputs
 
 RUNTIME: Literal["ai-edge-litert", "tflite-runtime", "none"]
 try:
@@ -116,9 +117,9 @@ class Ensemble:
         self.members = tuple(members)
         self.order = tuple(range(len(members)) if order is None else order)
 
-    def scores(self, pixels: NDArray[np.uint8], features: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(N, B, C) float32 from pixels (B, S, S) uint8 and features (B, F) float32."""
-        return np.stack([member.scores(pixels, features) for member in self.members])
+    def scores(self, inputs: Inputs) -> NDArray[np.float32]:
+        """(N, B, C) float32 of B images, which must be there at each member's side."""
+        return np.stack([member.scores(inputs.pixels[member.side], inputs.features) for member in self.members])
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from bundle.ensemble import Ensemble, MemberModel
 from bundle.errors import BadBundle
 from bundle.labels import UNCLASSIFIED, parse_labels
 from bundle.manifest import MANIFEST, Manifest, Member, format_manifest
-from bundle.preprocess import Pixels, Prepared, decode, prepare_grey
+from bundle.preprocess import Inputs, Pixels, Prepared, decode, prepare_grey
 from bundle.vote import NO_LABEL, RULES, Votes, hard_vote_in_turn
 from bundle.vouched import read_manifest, read_vouched
 from bundle.whole import whole_folder
@@ -40,7 +40,7 @@ class Bundle:
 
     def prepare_grey(self, grey: Pixels) -> Prepared:
         """A decoded image, (H, W) uint8, as the members' input."""
-        return prepare_grey(grey, self.manifest.input)
+        return prepare_grey(grey, self.manifest.input, self._sides)
 
     def load(self, threads: int = 1, order: Sequence[int] | None = None) -> Ensemble:
         """The members, ready to run; each call loads them anew (interpreters are not shared between threads).
@@ -56,14 +56,14 @@ class Bundle:
         By a hard vote members are asked in the ensemble's order, and only until an image is decided; `all_ballots` asks
         every member. The verdict is the same: label, and whether it has a majority (docs/bundle.md).
         """
-        pixels = np.stack([image.pixels for image in batch])
-        features = np.stack([image.features for image in batch])
+        inputs = Inputs.of(batch)
         vote, members, order = self.manifest.vote, ensemble.members, ensemble.order
         if all_ballots or vote.rule != "hard":
-            return RULES[vote.rule](ensemble.scores(pixels, features), vote.min_votes)
+            return RULES[vote.rule](ensemble.scores(inputs), vote.min_votes)
 
         def ask(turn: int, images: NDArray[np.intp]) -> NDArray[np.float32]:
-            return members[order[turn]].scores(pixels[images], features[images])
+            member = members[order[turn]]
+            return member.scores(inputs.pixels[member.side][images], inputs.features[images])
 
         return hard_vote_in_turn(ask, len(members), len(batch), vote.min_votes)
 
@@ -76,13 +76,17 @@ class Bundle:
         """All files together."""
         return sum(len(data) for data in self.contents.values())
 
+    @cached_property
+    def _sides(self) -> tuple[int, ...]:
+        return self.manifest.sides
+
     def _load_member(self, member: Member, threads: int) -> MemberModel:
         where = f"{self.path / member.file}"
         model = MemberModel(self.contents[member.file], where, threads)
         manifest = self.manifest
         for what, found, wanted in (
             ("classes", model.class_count, len(self.labels)),
-            ("pixels on a side", model.side, manifest.input.side),
+            ("pixels on a side", model.side, member.side),
             ("features", model.feature_count, len(manifest.features)),
         ):
             if found != wanted:

@@ -11,12 +11,12 @@ from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from bundle.errors import BadBundle, BadConfig
-from bundle.preprocess import FEATURES, InputSpec
+from bundle.preprocess import FEATURES, InputSpec, check_side
 from bundle.settings import settings_from
 from bundle.whole import json_bytes
 
 MANIFEST = "manifest.json"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 RULE_NAMES = ("hard", "soft")
 TIE = "mean_score"
 
@@ -52,6 +52,7 @@ class Member:
     sha256: str
     architecture: str
     scheme: Scheme
+    side: int  # S, pixels: it sees an image as S x S
     pixels: Quantisation
     output: Quantisation
     multiply_adds: int  # of convolutions and dense layers, for one image: what it costs, on no machine in particular
@@ -59,6 +60,7 @@ class Member:
 
     def __post_init__(self) -> None:
         _check_file(self.file, self.sha256)
+        check_side(self.side)
 
 
 @dataclass(frozen=True)
@@ -131,6 +133,11 @@ class Manifest:
         names = [entry.file for entry in self.hashed_files()]
         if len(set(names)) != len(names):
             raise BadBundle("the manifest names one file twice")
+
+    @property
+    def sides(self) -> tuple[int, ...]:
+        """At which sides, in pixels, the members see an image, the smallest first."""
+        return tuple(sorted({member.side for member in self.members}))
 
     def hashed_files(self) -> tuple[HashedFile, ...]:
         """Every file the manifest vouches for."""

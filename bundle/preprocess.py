@@ -1,4 +1,4 @@
-"""From the bytes of an image file to what a member sees: S x S grey pixels and a row of features.
+"""From the bytes of an image file to what members see: S x S grey pixels, for each member's S, and a row of features.
 
 Written once, here: the trainer calls it too, so that training and the camera host cannot drift apart. The boundary to the
 models is uint8 pixels and raw features; scaling both is the models' first layer.
@@ -6,7 +6,7 @@ models is uint8 pixels and raw features; scaling both is the models' first layer
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -28,10 +28,9 @@ cv2.setNumThreads(1)  # a resize of a small image gains nothing from threads, an
 
 @dataclass(frozen=True)
 class InputSpec:
-    """How an image becomes a member's input; part of the bundle's manifest."""
+    """How an image becomes the members' input, whatever the side they see it at; part of the bundle's manifest."""
 
-    side: int = 64  # S, pixels
-    fit: Literal["long_side"] = "long_side"  # the long side is scaled to S, the aspect ratio kept
+    fit: Literal["long_side"] = "long_side"  # the long side is scaled to a member's S, the aspect ratio kept
     pad: Literal["white", "border"] = "white"  # what fills the rest: white, or the median of the image's own border
     polarity: Literal["dark_on_light", "light_on_dark"] = "dark_on_light"  # light_on_dark images are inverted first
     # white: the greys are scaled so that the image's own background, as its border shows it, is white, whatever light and noise.
@@ -39,13 +38,17 @@ class InputSpec:
     max_image_pixels: int = MAX_IMAGE_PIXELS
 
     def __post_init__(self) -> None:
-        if not 8 <= self.side <= 1024:
-            raise BadBundle(f"input side must be from 8 to 1024 pixels, found {self.side}")
         for name, known in (("fit", FITS), ("pad", PADS), ("polarity", POLARITIES), ("background", BACKGROUNDS)):
             if getattr(self, name) not in known:
                 raise BadBundle(f"input {name} must be one of {', '.join(known)}, found {getattr(self, name)!r}")
         if self.max_image_pixels < 1:
             raise BadBundle(f"input max_image_pixels must be positive, found {self.max_image_pixels}")
+
+
+def check_side(side: int) -> None:
+    """Raises BadBundle for a side, in pixels, that no member can have."""
+    if not 8 <= side <= 1024:
+        raise BadBundle(f"side must be from 8 to 1024 pixels, found {side}")
 
 
 FITS = ("long_side",)
@@ -71,26 +74,51 @@ FEATURES = (
 class Prepared:
     """One image, ready for the members."""
 
-    pixels: Pixels  # (S, S) uint8, dark on light
+    pixels: Mapping[int, Pixels]  # for each side S: (S, S) uint8, dark on light
     features: NDArray[np.float32]  # (F,) float32, in the order of FEATURES
     width: int  # pixels of the original
     height: int  # pixels of the original
 
 
-def prepare(data: bytes, spec: InputSpec) -> Prepared:
-    """The whole way from a file's bytes to a member's input. Raises BadImage."""
-    return prepare_grey(decode(data, spec.max_image_pixels), spec)
+@dataclass(frozen=True)
+class Inputs:
+    """B images, ready for the members."""
+
+    pixels: Mapping[int, Pixels]  # for each side S: (B, S, S) uint8, dark on light
+    features: NDArray[np.float32]  # (B, F)
+
+    @staticmethod
+    def of(images: Sequence[Prepared]) -> Inputs:
+        """The images of a batch, B >= 1, all prepared for the same sides."""
+        sides = images[0].pixels
+        return Inputs(
+            {side: np.stack([image.pixels[side] for image in images]) for side in sides},
+            np.stack([image.features for image in images]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.features)
+
+    def at(self, which: slice | NDArray[np.intp]) -> Inputs:
+        """Some of them; of a slice without a copy."""
+        return Inputs({side: pixels[which] for side, pixels in self.pixels.items()}, self.features[which])
 
 
-def prepare_grey(grey: Pixels, spec: InputSpec) -> Prepared:
-    """From an image as `decode` gives it, (H, W) uint8, to a member's input."""
+def prepare(data: bytes, spec: InputSpec, sides: Collection[int]) -> Prepared:
+    """The whole way from a file's bytes to the input of members that see it at these sides, in pixels. Raises BadImage."""
+    return prepare_grey(decode(data, spec.max_image_pixels), spec, sides)
+
+
+def prepare_grey(grey: Pixels, spec: InputSpec, sides: Collection[int]) -> Prepared:
+    """From an image as `decode` gives it, (H, W) uint8, to the members' input."""
     if spec.polarity == "light_on_dark":
         grey = 255 - grey
     quartile, background = border_levels(grey)
     if spec.background == "white" and (white := white_level(quartile, background)) < 255:
         grey, background = whitened(grey, white), 255
     height, width = grey.shape
-    return Prepared(fit(grey, spec, background), features(grey, background), width, height)
+    pixels = {side: fit(grey, side, 255 if spec.pad == "white" else background) for side in sides}
+    return Prepared(pixels, features(grey, background), width, height)
 
 
 def decode(data: bytes, max_image_pixels: int = MAX_IMAGE_PIXELS) -> Pixels:
@@ -181,15 +209,14 @@ def whitened(grey: Pixels, white: int) -> Pixels:
     return scaled
 
 
-def fit(grey: Pixels, spec: InputSpec, background: int) -> Pixels:
-    """(S, S) uint8: the long side scaled to S, the aspect ratio kept, the image in the middle."""
-    side = spec.side
+def fit(grey: Pixels, side: int, around: int) -> Pixels:
+    """(S, S) uint8: the long side scaled to S, the aspect ratio kept, the image in the middle and the grey `around` it."""
     height, width = grey.shape
     scale = side / max(height, width)
     new_width, new_height = max(1, round(width * scale)), max(1, round(height * scale))
     shrinks = scale < 1
     resized = cv2.resize(grey, (new_width, new_height), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
-    square = np.full((side, side), 255 if spec.pad == "white" else background, np.uint8)
+    square = np.full((side, side), around, np.uint8)
     top, left = (side - new_height) // 2, (side - new_width) // 2
     square[top : top + new_height, left : left + new_width] = resized
     return square

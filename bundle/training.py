@@ -15,13 +15,13 @@ from typing import Any, TypeVar
 from bundle.errors import BadBundle, BadConfig, BadData
 from bundle.labels import check_labels
 from bundle.manifest import HashedFile
-from bundle.preprocess import FEATURES, InputSpec
+from bundle.preprocess import FEATURES, InputSpec, check_side
 from bundle.scores import Summary
 from bundle.settings import settings_from
 from bundle.whole import sha256_hex
 
 TRAINING = "training.json"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 T = TypeVar("T")
 
@@ -33,10 +33,12 @@ class TrainedMember:
     file: str  # relative to the run's folder, such as members/01-residual.keras
     sha256: str
     architecture: str
+    side: int  # S, pixels: it sees an image as S x S
     validation: Summary | None = None  # the Keras member's figures on the validation images
 
     def __post_init__(self) -> None:
         HashedFile(self.file, self.sha256)  # refuses a path that leaves the folder and a hash that is none
+        check_side(self.side)
 
     @property
     def stem(self) -> str:

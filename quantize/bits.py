@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from bundle.ensemble import Ensemble
 from bundle.folder import Bundle
-from bundle.preprocess import Prepared
+from bundle.preprocess import Inputs, Prepared
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ def compare_bits(bundle: Bundle, batches: Iterable[Sequence[Prepared]], threads:
     largest = np.zeros(len(one.members))
     for batch in batches:
         images += len(batch)
-        wanted = _scores(one, batch)
+        wanted = one.scores(Inputs.of(batch))
         ties += ((wanted == wanted.max(axis=2, keepdims=True)).sum(axis=2) > 1).sum(axis=1)
         apart = np.zeros(wanted.shape[:2], bool)
-        for found in (_one_by_one(one, batch), _scores(several, batch), _one_by_one(several, batch)):
+        for found in (_one_by_one(one, batch), several.scores(Inputs.of(batch)), _one_by_one(several, batch)):
             apart |= (found.view(np.uint32) != wanted.view(np.uint32)).any(axis=2)
             largest = np.maximum(largest, np.abs(found - wanted).max(axis=(1, 2)))
         differing += apart.sum(axis=1)
@@ -49,11 +49,6 @@ def compare_bits(bundle: Bundle, batches: Iterable[Sequence[Prepared]], threads:
     )
 
 
-def _scores(ensemble: Ensemble, batch: Sequence[Prepared]) -> NDArray[np.float32]:
-    """(N, B, C)."""
-    return ensemble.scores(np.stack([image.pixels for image in batch]), np.stack([image.features for image in batch]))
-
-
 def _one_by_one(ensemble: Ensemble, batch: Sequence[Prepared]) -> NDArray[np.float32]:
     """(N, B, C)."""
-    return np.concatenate([_scores(ensemble, [image]) for image in batch], axis=1)
+    return np.concatenate([ensemble.scores(Inputs.of([image])) for image in batch], axis=1)

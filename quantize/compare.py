@@ -38,7 +38,7 @@ def compare(
         for scheme, model in member.converted.models.items()
     }
     validation = held_out.validation
-    latencies = measure_latencies(models, validation.pixels, validation.features, say)
+    latencies = measure_latencies(models, validation.inputs, say)
     variants = tuple(
         _variant(
             member, scheme, validation.classes, labels, held_out.border, latencies[f"{member.trained.stem} {scheme}"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -16,7 +16,7 @@ from bundle.errors import BadData, BadImage
 from bundle.folder import Bundle
 from bundle.imagefile import IMAGE_SUFFIXES
 from bundle.pace import Say, paced, silent
-from bundle.preprocess import FEATURES, InputSpec, Pixels, prepare
+from bundle.preprocess import FEATURES, Inputs, InputSpec, Pixels, prepare
 from bundle.whole import sha256_hex
 
 Item = TypeVar("Item")
@@ -35,15 +35,14 @@ class Labelled:
     """M images, ready for the members."""
 
     classes: NDArray[np.int32]  # (M,) class index
-    pixels: NDArray[np.uint8]  # (M, S, S)
-    features: NDArray[np.float32]  # (M, F)
+    inputs: Inputs  # of M images
 
     def __len__(self) -> int:
         return len(self.classes)
 
     def part(self, which: slice) -> Labelled:
         """Some of them, without a copy."""
-        return Labelled(self.classes[which], self.pixels[which], self.features[which])
+        return Labelled(self.classes[which], self.inputs.at(which))
 
 
 def find_images(folder: Path, labels: Sequence[str], say: Say = silent) -> dict[str, Found]:
@@ -81,26 +80,40 @@ def require_images(found: Mapping[str, Found], hashes: Sequence[str], part: str,
 
 
 def load_images(
-    found: Mapping[str, Found], hashes: Sequence[str], spec: InputSpec, store: Path | None = None, say: Say = silent
+    found: Mapping[str, Found],
+    hashes: Sequence[str],
+    spec: InputSpec,
+    sides: Collection[int],
+    store: Callable[[int], Path] | None = None,
+    say: Say = silent,
 ) -> Labelled:
-    """The images with these hashes, in this order, through the bundle's preprocessing. Raises BadData.
+    """The images with these hashes, in this order, through the bundle's preprocessing, at each of `sides`. Raises BadData.
 
-    store: a new .npy file that holds the pixels, mapped into memory; without it they stand in memory themselves.
+    store: names for each side a new .npy file that holds the pixels, mapped into memory; without it they stand in memory.
     """
-    shape = len(hashes), spec.side, spec.side
-    mapped = store is not None and len(hashes) > 0  # an empty file cannot be mapped
-    pixels = open_memmap(store, "w+", np.uint8, shape) if mapped else np.empty(shape, np.uint8)
+    pixels = {side: _room(len(hashes), side, store) for side in sides}
     features = np.empty((len(hashes), len(FEATURES)), np.float32)
     for index, sha256 in enumerate(paced(hashes, len(hashes), "images prepared", say)):
         path = found[sha256].path
         try:
-            prepared = prepare(_read(path), spec)
+            prepared = prepare(_read(path), spec, sides)
         except BadImage as error:
             raise BadData(f"{path}: {error}; the members were trained when it could be read") from None
-        pixels[index], features[index] = prepared.pixels, prepared.features
-    if mapped:
-        pixels.flush()
-    return Labelled(np.array([found[sha256].label for sha256 in hashes], np.int32), pixels, features)
+        features[index] = prepared.features
+        for side, filled in pixels.items():
+            filled[index] = prepared.pixels[side]
+    for filled in pixels.values():
+        if isinstance(filled, np.memmap):
+            filled.flush()
+    return Labelled(np.array([found[sha256].label for sha256 in hashes], np.int32), Inputs(pixels, features))
+
+
+def _room(images: int, side: int, store: Callable[[int], Path] | None) -> Pixels:
+    """(M, S, S), to be filled."""
+    shape = images, side, side
+    if store is None or not images:  # an empty file cannot be mapped
+        return np.empty(shape, np.uint8)
+    return open_memmap(store(side), "w+", np.uint8, shape)
 
 
 def decoded(bundle: Bundle, path: Path) -> Pixels:

@@ -36,11 +36,13 @@ def judge(
         near.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{near.name}.", dir=near.parent) as scratch:
             hashes = [*split.validation, *split.test]
-            images = load_images(found, hashes, spec, Path(scratch) / "pixels.npy", say)
+            loaded = [MemberModel(model, name, threads()) for name, model in models.items()]
+            sides = {model.side for model in loaded}
+            images = load_images(found, hashes, spec, sides, lambda side: Path(scratch) / f"pixels-{side}.npy", say)
             scores = []
-            for name, model in models.items():
-                say(f"{name}: on {len(images)} images")
-                scores.append(tflite_scores(MemberModel(model, name, threads()), images, None, say))
+            for model in loaded:
+                say(f"{model.name}: on {len(images)} images")
+                scores.append(tflite_scores(model, images, None, say))
             truth, border = images.classes.copy(), len(split.validation)
     validation, test = (
         HeldOut(truth[where], [], [each[where] for each in scores]) for where in (slice(border), slice(border, None))

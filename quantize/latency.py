@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import median
 
 import numpy as np
-from numpy.typing import NDArray
 
 from bundle.ensemble import MemberModel
 from bundle.machine import usable_cores
 from bundle.pace import Say, spelled
+from bundle.preprocess import Inputs
 from quantize.comparison import Latency
 
 BATCHES = (1, 2, 4, 8, 16, 32)
@@ -26,8 +26,7 @@ Samples = dict[tuple[int, int], list[float]]  # (threads, batch): seconds of eac
 
 def measure_latencies(
     models: Mapping[str, bytes],
-    pixels: NDArray[np.uint8],
-    features: NDArray[np.float32],
+    images: Inputs,
     say: Say,
     bound_seconds: float = 300.0,
     cores: int | None = None,
@@ -35,15 +34,14 @@ def measure_latencies(
 ) -> dict[str, tuple[Latency, ...]]:
     """The latencies of each named .tflite model with one thread and with `cores` threads, in batches of BATCHES images.
 
-    pixels (M, S, S) uint8 and features (M, F) float32, M >= 1, are repeated where M is less than a batch. In each round
+    images: M >= 1, at every model's side; they are repeated where M is less than a batch. In each round
     every model has its turn in every setting, so that whatever slows the machine for a while slows all alike, and the
     order turns round from one round to the next. No round begins that would probably go beyond `bound_seconds`; the
     first is always finished. A model is loaded for its turn only, so memory does not grow with their number. A batch that
     would take a model longer than LONGEST_RUN is left out. Raises BadBundle for a model that cannot be loaded.
     """
     threads = sorted({1, cores or usable_cores()})
-    chosen = np.arange(max(BATCHES)) % len(pixels)
-    images = pixels[chosen], features[chosen]
+    shown = images.at(np.arange(max(BATCHES)) % len(images))
     names = list(models)
     samples: dict[str, Samples] = {name: {} for name in names}
     say(f"timing {len(names)} models with {_spelled(threads)}, for at most {spelled(bound_seconds)}")
@@ -52,7 +50,7 @@ def measure_latencies(
     for rounds in range(1, ROUNDS + 1):
         round_began = clock()
         for name in names if rounds % 2 else names[::-1]:
-            _take_turn(models[name], name, threads, images, samples[name], clock)
+            _take_turn(models[name], name, threads, shown, samples[name], clock)
         now = clock()
         if rounds == 1:
             say(f"  a round takes {spelled(now - round_began)}")
@@ -66,7 +64,7 @@ def _take_turn(
     model: bytes,
     name: str,
     threads: Sequence[int],
-    images: tuple[NDArray[np.uint8], NDArray[np.float32]],
+    images: Inputs,
     samples: Samples,
     clock: Clock,
 ) -> None:
@@ -77,14 +75,13 @@ def _take_turn(
         for batch in known or BATCHES:
             if not known and batch > 1 and batch * min(samples[count, 1]) > LONGEST_RUN:
                 break
-            runs = _runs(member, images[0][:batch], images[1][:batch], clock)
+            runs = _runs(member, images.at(slice(batch)), clock)
             samples.setdefault((count, batch), []).extend(runs)
 
 
-def _runs(
-    member: MemberModel, pixels: NDArray[np.uint8], features: NDArray[np.float32], clock: Clock
-) -> Iterator[float]:
+def _runs(member: MemberModel, batch: Inputs, clock: Clock) -> Iterator[float]:
     """Seconds of each run, after one that is not counted: a new batch size makes the interpreter plan anew."""
+    pixels, features = batch.pixels[member.side], batch.features
     member.scores(pixels, features)
     spent, runs = 0.0, 0
     while runs == 0 or (spent < VISIT and runs < MOST_RUNS):

@@ -86,7 +86,8 @@ def measure_member(
     """Converts the .keras `file` in each scheme and runs the results. images: the folder of `quantize.worker`."""
     folder = images / trained.stem
     folder.mkdir()
-    converted = run_worker(images, folder, Job(str(file), trained.stem, labels, held_out.border, settings), say)
+    job = Job(str(file), trained.stem, trained.side, labels, held_out.border, settings)
+    converted = run_worker(images, folder, job, say)
     chosen = next(iter(converted.models))
     tflite: dict[Scheme, NDArray[np.float32]] = {}
     for scheme, model in converted.models.items():

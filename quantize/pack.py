@@ -74,6 +74,7 @@ def _member(made: Made) -> Member:
         sha256=sha256_hex(made.model),
         architecture=made.trained.architecture,
         scheme=made.scheme,
+        side=made.trained.side,
         pixels=model.pixels_quantisation,
         output=model.output_quantisation,
         multiply_adds=made.multiply_adds,

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bundle.errors import BadBundle, BadConfig
+from bundle.errors import BadBundle
 from bundle.folder import Bundle, open_bundle, write_bundle
 from bundle.manifest import HashedFile
 from bundle.order import Order
@@ -27,15 +27,12 @@ from quantize.verify import split_of
 def rejudge(bundle: Path, data: Path, out: Path, spec: InputSpec, say: Say) -> Bundle:
     """Writes the bundle folder `out`, which must not exist: `bundle` with its images prepared as `spec` says.
 
-    data: the data set its members were trained on. The side must stay, since the members were made for it. Raises BadBundle,
-    BadConfig and BadData; `out` is then not there.
+    data: the data set its members were trained on. Raises BadBundle and BadData; `out` is then not there.
     """
     if out.exists():
         raise BadBundle(f"{out}: exists already; a bundle is never changed in place, give another folder")
     opened = open_bundle(bundle)
     manifest, labels = opened.manifest, opened.labels
-    if spec.side != manifest.input.side:
-        raise BadConfig(f"the side is {spec.side}, but the members were made for {manifest.input.side}")
     split = split_of(opened)
     read_recorded(opened, split)
     models = {member.file: opened.contents[member.file] for member in manifest.members}

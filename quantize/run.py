@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,9 +112,9 @@ def _images(
     for part in ("train", "validation", "test"):
         require_images(found, getattr(record.split, part), part, folder)
     drawn = draw_representative(found, record.split.train, settings.representative_images, settings.seed)
-    sets = []
+    sets, sides = [], {member.side for member in record.members}
     for which, hashes in ((REPRESENTATIVE, drawn), (HELD_OUT, [*record.split.validation, *record.split.test])):
-        images = load_images(found, hashes, record.input, pixels_file(scratch, which), say)
+        images = load_images(found, hashes, record.input, sides, partial(pixels_file, scratch, which), say)
         write_images(scratch, which, images)
         sets.append(images)
     representative, held_out = sets[0], HeldOutImages(sets[1], len(record.split.validation))

@@ -32,8 +32,10 @@ def tflite_scores(
 ) -> NDArray[np.float32]:
     """(M, C) of a TFLite member; `out`, where given, is filled and returned. M >= 1."""
 
+    pixels, features = images.inputs.pixels[model.side], images.inputs.features
+
     def scores(batch: slice) -> NDArray[np.float32]:
-        return model.scores(images.pixels[batch], images.features[batch])
+        return model.scores(pixels[batch], features[batch])
 
     return _by_batch(scores, len(images), model.class_count, out, say)
 
@@ -41,9 +43,12 @@ def tflite_scores(
 def keras_scores(model: Any, images: Labelled, out: NDArray[np.float32], say: Say = silent) -> NDArray[np.float32]:
     """(M, C) of a Keras member, written to `out`."""
 
+    (side,) = {tensor.shape[1] for tensor in model.inputs if tensor.name == "pixels"}
+    pixels, features = images.inputs.pixels[side], images.inputs.features
+
     def scores(batch: slice) -> NDArray[np.float32]:
-        pixels = np.asarray(images.pixels[batch])[..., np.newaxis]
-        predicted: NDArray[np.float32] = model.predict_on_batch({"pixels": pixels, "features": images.features[batch]})
+        grey = np.asarray(pixels[batch])[..., np.newaxis]
+        predicted: NDArray[np.float32] = model.predict_on_batch({"pixels": grey, "features": features[batch]})
         return predicted
 
     return _by_batch(scores, len(images), out.shape[1], out, say)

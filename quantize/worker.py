@@ -27,6 +27,7 @@ from bundle.ensemble import MemberModel
 from bundle.errors import BadData, PlanktowError
 from bundle.manifest import Scheme
 from bundle.pace import Say
+from bundle.preprocess import Inputs
 from bundle.settings import settings_from
 from bundle.whole import json_bytes
 from bundle.writing import writing_to
@@ -48,6 +49,7 @@ class Job:
 
     member: str  # path of the .keras file
     name: str
+    side: int  # S, pixels
     labels: tuple[str, ...]
     validation_images: int  # the first of the held-out images
     settings: Settings
@@ -68,14 +70,14 @@ class Converted:
     refused: dict[Scheme, str]  # schemes to compare that could not be made, and why
 
 
-def pixels_file(folder: Path, which: str) -> Path:
+def pixels_file(folder: Path, which: str, side: int) -> Path:
     """Where the pixels of a set of images lie, for `quantize.images.load_images`."""
-    return folder / f"{which}_pixels.npy"
+    return folder / f"{which}_pixels_{side}.npy"
 
 
 def write_images(folder: Path, which: str, images: Labelled) -> None:
     """Lays out the rest of a set of images for all workers; its pixels are in `pixels_file` already."""
-    np.save(folder / f"{which}_features.npy", images.features)
+    np.save(folder / f"{which}_features.npy", images.inputs.features)
     np.save(folder / f"{which}_classes.npy", images.classes)
 
 
@@ -132,13 +134,13 @@ def work(images: Path, folder: Path, say: Say) -> None:
     job = settings_from(json.loads((folder / JOB).read_bytes()), Job, JOB)
     from quantize.convert import Converter, load_member
 
-    representative, held_out = (_read_images(images, which) for which in (REPRESENTATIVE, HELD_OUT))
-    side, features = held_out.pixels.shape[1], held_out.features.shape[1]
-    model = load_member(Path(job.member), side, features, len(job.labels))
+    representative, held_out = (_read_images(images, which, job.side) for which in (REPRESENTATIVE, HELD_OUT))
+    model = load_member(Path(job.member), job.side, held_out.inputs.features.shape[1], len(job.labels))
     scores = open_memmap(folder / SCORES, "w+", np.float32, (len(held_out), len(job.labels)))
     keras_scores(model, held_out, scores, say)
     scores.flush()
-    converter = Converter(model, representative.pixels, representative.features, job.member)
+    shown = representative.inputs.pixels[job.side], representative.inputs.features
+    converter = Converter(model, *shown, job.member)
     float32 = converter.convert("float32")
     _require_same_function(float32, scores, held_out, job.member)
     in_float: tuple[str, ...] = ()
@@ -188,7 +190,8 @@ def _int8(
 
     def ranked() -> list[str]:
         say("looking for the convolutions that harm most in integers")
-        return rank_layers(converter.calibrated, converter.uncorrected, representative.pixels, representative.features)
+        shown = representative.inputs.pixels[job.side], representative.inputs.features
+        return rank_layers(converter.calibrated, converter.uncorrected, *shown)
 
     found = search(attempt, ranked, job.settings.max_layers_in_float)
     return found.result, tuple(layer_of(name) for name in found.in_float)
@@ -205,11 +208,10 @@ def _require_same_function(float32: bytes, scores: NDArray[np.float32], held_out
         )
 
 
-def _read_images(folder: Path, which: str) -> Labelled:
-    pixels, features, classes = (
-        np.load(folder / f"{which}_{part}.npy", mmap_mode="r") for part in ("pixels", "features", "classes")
-    )
-    return Labelled(classes, pixels, features)
+def _read_images(folder: Path, which: str, side: int) -> Labelled:
+    features, classes = (np.load(folder / f"{which}_{part}.npy", mmap_mode="r") for part in ("features", "classes"))
+    pixels = np.load(pixels_file(folder, which, side), mmap_mode="r")
+    return Labelled(classes, Inputs({side: pixels}, features))
 
 
 def _model_file(folder: Path, scheme: Scheme) -> Path:

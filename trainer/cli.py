@@ -18,8 +18,7 @@ import typer
 from bundle.command import command_group, say, typed
 
 if TYPE_CHECKING:
-    from bundle.preprocess import InputSpec
-    from trainer.config import Augmentation, Shares
+    from trainer.config import Run
 
 app = command_group("Trains the members of a classifier on a folder of labelled images (FOLDER/CLASS/image).")
 
@@ -47,10 +46,10 @@ def train(
 
     settings = read_run(run)
     out.mkdir(parents=True, exist_ok=True)
-    load = cache(lambda spec: load_dataset(data, spec, out / "cache", say))
+    load = cache(lambda spec, side: load_dataset(data, spec, side, out / "cache", say))
     with _stopped_in_one_line():
         tracking = Tracking(mlflow, settings.name, say) if mlflow else None
-        findings = load(settings.input).findings
+        findings = load(settings.input, settings.members[0].side).findings
         for line in (*findings.conflicts, *findings.unreadable):
             say(f"left out: {line}")
         record = train_run(settings, load, out, say, _now, find_devices(devices, say), tracking)
@@ -140,8 +139,9 @@ def inspect(
     from trainer.data.report import inspect_data, write_data_report
     from trainer.data.screen import print_data_report
 
-    spec, shares, _ = _settings(run)
-    report = inspect_data(data, spec, shares, out / "cache" if out else None, say)
+    settings = _read_run(run)
+    side = settings.members[0].side
+    report = inspect_data(data, settings.input, side, settings.split, out / "cache" if out else None, say)
     print_data_report(report)
     if out is not None:
         write_data_report(report, out)
@@ -164,20 +164,17 @@ def augment(
     """Writes a copy of a data set in which small classes are filled up with augmented copies of their training images."""
     from trainer.data.enlarge import Recipe, enlarge
 
-    spec, shares, how = _settings(run)
-    enlarge(data, out, Recipe(per_class, seed, spec, shares, how), say)
+    settings = _read_run(run)
+    how = settings.members[0].augmentation
+    enlarge(data, out, Recipe(per_class, seed, settings.input, settings.split, how), say)
     say(f"next: {typed('planktow-trainer')} train {run or 'RUN.toml'} --data {out} --out runs/{out.name}")
 
 
-def _settings(run: Path | None) -> tuple[InputSpec, Shares, Augmentation]:
-    """Input, split and augmentation (of the first member) of a run file, or the defaults."""
-    from bundle.preprocess import InputSpec
-    from trainer.config import Augmentation, Shares, read_run
+def _read_run(file: Path | None) -> Run:
+    """The run in `file`, or one with the defaults."""
+    from trainer.config import MemberRun, Network, Run, read_run
 
-    if run is None:
-        return InputSpec(), Shares(), Augmentation()
-    settings = read_run(run)
-    return settings.input, settings.split, settings.members[0].augmentation
+    return read_run(file) if file else Run("", (MemberRun("any", 1, 0, Network("residual_cnn")),))
 
 
 def _quiet_tensorflow() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from bundle.errors import BadConfig
-from bundle.preprocess import InputSpec
+from bundle.preprocess import InputSpec, check_side
 from bundle.settings import read_settings
 
 
@@ -123,6 +123,7 @@ class MemberRun:
     epochs: int
     seed: int
     network: Network
+    side: int = 64  # S, pixels: it sees an image as S x S
     batch: int = 128  # images
     learning_rate: float = 0.1  # the peak, after a warm-up and before a cosine decay to 0
     warmup_epochs: float = 1.0
@@ -141,6 +142,7 @@ class MemberRun:
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", self.name):
             raise BadConfig(f"name '{self.name}' becomes a file name: use letters, digits, '.', '_' and '-'")
+        check_side(self.side)
         for key in ("epochs", "batch"):
             if getattr(self, key) < 1:
                 raise BadConfig(f"{key} must be at least 1")

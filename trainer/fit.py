@@ -64,8 +64,9 @@ def fit_member(
 ) -> tuple[keras.Model, History]:
     """The trained network in float32, and its history.
 
-    images: indices into the data set for each part. taught: (M, C) what a teacher says of the training images. checkpoint:
-    the file that holds the state after each epoch; a fit that finds one goes on from there. logs: TensorBoard's folder.
+    dataset: at the member's side. images: indices into it for each part. taught: (M, C) what a teacher says of the training
+    images. checkpoint: the file that holds the state after each epoch; a fit that finds one goes on from there. logs:
+    TensorBoard's folder.
     Raises TrainingDiverged, and what `resume`, `start_from` and the checkpoint raise.
     """
     keras.utils.set_random_seed(member.seed)
@@ -77,7 +78,7 @@ def fit_member(
     of = _identity(member, spec, dataset)
     sweep(checkpoint)
     with devices.scope():
-        model = native(build(member.network, spec.side, class_count, features, member.name, member.seed))
+        model = native(build(member.network, member.side, class_count, features, member.name, member.seed))
         model.compile(
             optimizer=optimizer_for(member, feed.steps),
             loss=AdjustedCrossentropy(
@@ -128,7 +129,7 @@ def fit_member(
         if member.stop_after:
             resume(model, best(checkpoint), of)
             model.optimizer.finalize_variable_values(model.trainable_variables)
-    return _as_float32(model, member, spec, class_count, features, feed), history
+    return _as_float32(model, member, class_count, features, feed), history
 
 
 def _identity(member: MemberRun, spec: InputSpec, dataset: Dataset) -> str:
@@ -171,18 +172,16 @@ def _tensorboard(folder: Path) -> list[keras.callbacks.Callback]:
 def _as_float32(
     model: keras.Model,
     member: MemberRun,
-    spec: InputSpec,
     class_count: int,
     features: NDArray[np.float32],
     feed: TrainingFeed,
 ) -> keras.Model:
     """The same weights in a float32 network, whatever precision it was trained in: what is shipped is one thing."""
     keras.config.set_dtype_policy("float32")
-    plain = build(member.network, spec.side, class_count, features, member.name, member.seed)
+    plain = build(member.network, member.side, class_count, features, member.name, member.seed)
     plain.set_weights(model.get_weights())
     if member.average:
         twin = native(plain)
-        twin.set_weights(plain.get_weights())
         estimate_norms(twin, (feed.at(member.epochs, step)[0] for step in range(min(NORM_STEPS, feed.steps))))
         plain.set_weights(twin.get_weights())
     return plain

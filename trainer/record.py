@@ -32,6 +32,7 @@ class Member:
     file: str  # relative to the run's folder
     sha256: str
     architecture: str
+    side: int  # S, pixels
     seed: int
     settings: dict[str, Any]  # the member's table of the run
     data_digest: str
@@ -109,6 +110,7 @@ def write_member(
         file=f"members/{file.name}",
         sha256=sha256_hex(file.read_bytes()),
         architecture=member.network.architecture,
+        side=member.side,
         seed=member.seed,
         settings=dataclasses.asdict(member),
         data_digest=data_digest,
@@ -134,6 +136,8 @@ def read_member(file: Path, member: MemberRun, data_digest: str) -> Member | Non
     if not file.exists() or not note.exists():
         return None
     table = json.loads(note.read_bytes())
+    if table.keys() != {field.name for field in dataclasses.fields(Member)}:  # of an older version
+        return None
     table["validation"], table["test"] = Summary(**table["validation"]), Summary(**table["test"])
     done = Member(**table)
     same = (

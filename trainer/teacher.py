@@ -18,13 +18,13 @@ from bundle.errors import BadBundle, BadConfig, BadData
 from bundle.folder import Bundle, open_bundle
 from bundle.machine import usable_cores
 from bundle.preprocess import InputSpec, Pixels
-from bundle.training import read_finished
+from bundle.training import FinishedRun, read_finished
 from bundle.whole import sha256_hex, write_whole_with
 from trainer.config import Augmentation, Teacher
 from trainer.data.augment import augment
 from trainer.data.dataset import Dataset
 
-Load = Callable[[InputSpec], Dataset]  # the run's data set as another input sees it
+Load = Callable[[InputSpec, int], Dataset]  # the run's data set as an input has it at a side
 Predict = Callable[[Pixels, NDArray[np.float32]], NDArray[np.float32]]  # (M, S, S) and (M, F) -> (M, C) scores
 
 VIEW_SEED = 20  # of the augmented views; one for all members, so that their soft labels can be shared
@@ -51,7 +51,7 @@ def soft_labels(
     total: NDArray[np.float64] | None = None
     for member in members:
         say(f"teacher: {member.path} looks at {len(hashes)} images, {teacher.views} views of each")
-        scores = _mean_scores(member, load(member.spec), hashes, teacher.views, how)
+        scores = _mean_scores(member, load(member.spec, member.side), hashes, teacher.views, how)
         total = scores if total is None else total + scores
     assert total is not None
     mean = (total / len(members)).astype(np.float32)
@@ -65,7 +65,8 @@ class _Member:
     """One model of the teacher."""
 
     path: Path
-    spec: InputSpec  # how it sees an image
+    spec: InputSpec  # how it sees an image,
+    side: int  # and how large
     sha256: str  # of the model
     load: Callable[[], Predict]
 
@@ -80,7 +81,8 @@ def _members(path: Path, ours: set[str], load: Load) -> list[_Member]:
         bundle = open_bundle(path) if path.is_dir() else None
     except (BadData, BadBundle) as error:
         raise BadConfig(f"{path}: a teacher must be a bundle or lie in the folder of a finished run: {error}") from None
-    if run.facts.labels != load(run.facts.input).labels:
+    members = _of_bundle(path, bundle) if bundle else [_of_run(path, run)]
+    if run.facts.labels != load(members[0].spec, members[0].side).labels:
         raise BadConfig(f"{path}: this teacher knows other classes than the data set; use one trained on the same data")
     foreign = set(run.facts.split.train) - ours
     if foreign:
@@ -88,11 +90,21 @@ def _members(path: Path, ours: set[str], load: Load) -> list[_Member]:
             f"{path}: this teacher was trained on {len(foreign)} images that this run does not train on, and would tell of "
             "validation or test images; use one trained on the same data and split"
         )
-    if bundle is None:
-        return [_Member(path, run.facts.input, sha256_hex(path.read_bytes()), partial(_keras, path))]
+    return members
+
+
+def _of_run(path: Path, run: FinishedRun) -> _Member:
+    sides = [member.side for member in run.facts.members if Path(member.file).name == path.name]
+    if not sides:
+        raise BadConfig(f"{path}: {run.path} does not name this member; let its training finish first")
+    return _Member(path, run.facts.input, sides[0], sha256_hex(path.read_bytes()), partial(_keras, path))
+
+
+def _of_bundle(path: Path, bundle: Bundle) -> list[_Member]:
+    manifest = bundle.manifest
     return [
-        _Member(path / member.file, bundle.manifest.input, member.sha256, partial(_tflite, bundle, number))
-        for number, member in enumerate(bundle.manifest.members)
+        _Member(path / member.file, manifest.input, member.side, member.sha256, partial(_tflite, bundle, number))
+        for number, member in enumerate(manifest.members)
     ]
 
 

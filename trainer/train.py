@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.pace import Say
-from bundle.preprocess import InputSpec
 from bundle.scores import Summary, score_indices
 from bundle.vote import hard_vote
 from trainer.checkpoint import History, forget, save_whole
@@ -22,13 +21,13 @@ from trainer.feed import plain_inputs
 from trainer.fit import SAME_STANDING, fit_member
 from trainer.network.architectures import check
 from trainer.record import Member, Record, read_member, write_member, write_record
-from trainer.teacher import soft_labels
+from trainer.teacher import Load, soft_labels
 from trainer.tracking import Tracking
 
 
 def train_run(
     run: Run,
-    load: Callable[[InputSpec], Dataset],
+    load: Load,
     out: Path,
     say: Say,
     now: Callable[[], str],
@@ -37,14 +36,16 @@ def train_run(
 ) -> Record:
     """Trains what is not yet trained of `run` into `out`: members/NN-NAME.keras and training.json.
 
-    load: gives the data set as an input sees it (a teacher may see the images at another side). now: gives the time in UTC,
+    load: gives the data set as an input has it at a side (each member and teacher has its own). now: gives the time in UTC,
     ISO 8601. Members that are finished are left alone, one that was cut goes on after its last whole epoch. training.json
     is written anew after each member, so a part of a run can already be quantised. tracking: where each member is followed
     besides, if anywhere.
     """
     for member in run.members:
-        check(member.network, run.input.side)  # a fault in the last member must not be found out after hours
-    dataset = load(run.input)
+        check(member.network, member.side)  # a fault in the last member must not be found out after hours
+    dataset = load(
+        run.input, run.members[0].side
+    )  # which images it holds, and in which parts, is the same at every side
     parts = np.array(split_dataset(dataset, run.split))
     images = {part: np.flatnonzero(parts == part) for part in PARTS}
     unused = len(parts) - sum(map(len, images.values()))
@@ -64,11 +65,11 @@ def train_run(
             f"has {'trained' if done else 'to train'} {member.name} (data {dataset.digest[:12]})", SAME_STANDING
         )
         if done is None:
-            done = _train_member(run, member, dataset, images, load, file, out, say, now, devices, tracking)
+            done = _train_member(run, member, images, load, file, out, say, now, devices, tracking)
         else:
             say(f"{member.name}: finished before, left as it is")
         members.append(done)
-        scores.append(_predict(_load(file), dataset, images["test"]))
+        scores.append(_predict(_load(file), load(run.input, member.side), images["test"]))
         voted = hard_vote(np.stack(scores))
         ensemble = score_indices(dataset.classes[images["test"]], voted.label, dataset.labels).summary
         record = Record.of(run, dataset, images, members, ensemble, now())
@@ -80,9 +81,8 @@ def train_run(
 def _train_member(
     run: Run,
     member: MemberRun,
-    dataset: Dataset,
     images: dict[str, NDArray[np.intp]],
-    load: Callable[[InputSpec], Dataset],
+    load: Load,
     file: Path,
     out: Path,
     say: Say,
@@ -90,7 +90,7 @@ def _train_member(
     devices: Devices,
     tracking: Tracking | None,
 ) -> Member:
-    started = now()
+    started, dataset = now(), load(run.input, member.side)
     taught = None
     if member.teacher is not None:
         hashes = [dataset.hashes[image] for image in images["train"]]

@@ -24,6 +24,7 @@ from bundle.folder import Bundle
 from bundle.machine import Machine, read_machine, usable_cores
 from bundle.order import Order, cheapest_order
 from bundle.pace import Say
+from bundle.preprocess import Inputs
 from bundle.settings import settings_from
 from bundle.whole import json_bytes, write_whole
 from edge.screen import table
@@ -176,17 +177,16 @@ def _prepare(bundle: Bundle, start: Barrier) -> None:
 
 def _measure(seconds: float) -> Sequence[float]:
     """Milliseconds of each member for an image, the median batch, while all other processes do the same."""
-    ensemble, side = _bundle.load(), _bundle.manifest.input.side
-    rng = np.random.default_rng(1)
-    pixels = rng.integers(0, 256, (BATCH, side, side), np.uint8)
-    features = np.ones((BATCH, len(_bundle.manifest.features)), np.float32)
+    ensemble, rng = _bundle.load(), np.random.default_rng(1)
+    pixels = {side: rng.integers(0, 256, (BATCH, side, side), np.uint8) for side in _bundle.manifest.sides}
+    inputs = Inputs(pixels, np.ones((BATCH, len(_bundle.manifest.features)), np.float32))
     times: list[list[float]] = [[] for _ in ensemble.members]
-    ensemble.scores(pixels, features)  # a new batch size makes the interpreters plan anew
+    ensemble.scores(inputs)  # a new batch size makes the interpreters plan anew
     _start.wait(60)
     end = time.perf_counter() + seconds
     while time.perf_counter() < end or not times[0]:
         for member, taken in zip(ensemble.members, times, strict=True):
             began = time.perf_counter()
-            member.scores(pixels, features)
+            member.scores(inputs.pixels[member.side], inputs.features)
             taken.append(1000 * (time.perf_counter() - began) / BATCH)
     return [median(taken) for taken in times]

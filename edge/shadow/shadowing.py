@@ -34,8 +34,9 @@ class Shadow:
         self.problem: str | None = None
         self._bundle, self._share, self._all_ballots = task.bundle, task.share, all_ballots
         self._ensemble = task.bundle.load()
-        mine, its = task.bundle.manifest.input, counting.manifest.input
-        self._alike = replace(mine, max_image_pixels=its.max_image_pixels) == its
+        mine, its = task.bundle.manifest, counting.manifest
+        like_its = replace(mine.input, max_image_pixels=its.input.max_image_pixels) == its.input
+        self._alike = like_its and set(mine.sides) <= set(its.sides)
 
     def prepare(self, sha256: bytes, grey: Pixels, prepared: Prepared) -> Prepared | None:
         """How this bundle wants the image; `prepared` is how the first one does. None: it does not see it."""

@@ -184,7 +184,7 @@ def test_keras_models_are_found_by_the_names_of_the_bundle_s_members(tmp_path, b
 def test_keras_models_predict_in_a_process_of_their_own(tmp_path, prepared):
     import keras
 
-    pixels = keras.Input((prepared[0].pixels.shape[0],) * 2 + (1,), dtype="uint8", name="pixels")
+    pixels = keras.Input((24, 24, 1), dtype="uint8", name="pixels")
     features = keras.Input((len(prepared[0].features),), name="features")
     flat = keras.layers.Flatten()(keras.layers.Rescaling(1 / 255)(pixels))
     scores = keras.layers.Dense(3, "softmax")(keras.layers.Concatenate()([flat, features]))

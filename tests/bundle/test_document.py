@@ -47,8 +47,8 @@ def test_the_words_of_the_document_name_every_key_of_the_manifest():
         {},
         {"vote": VoteRule("soft", "mean_score", 1)},
         {"vote": VoteRule("hard", "mean_score", 3)},
-        {"input": InputSpec(16, pad="border", polarity="light_on_dark")},
-        {"input": InputSpec(16, polarity="light_on_dark", background="white")},
+        {"input": InputSpec(pad="border", polarity="light_on_dark")},
+        {"input": InputSpec(polarity="light_on_dark", background="white")},
     ],
 )
 def test_the_reader_of_the_document_gives_our_verdicts(tmp_path, changes):

@@ -7,18 +7,23 @@ import pytest
 from bundle.ensemble import RUNTIME, Ensemble, MemberModel
 from bundle.errors import BadBundle
 from bundle.manifest import Quantisation
-from bundle.preprocess import InputSpec, prepare
+from bundle.preprocess import Inputs, InputSpec, prepare
 from tests.bundle import wrong
 from tests.bundle.rendered import file_of, organism, pattern
 
 MODEL = (wrong.TINY / wrong.MEMBER).read_bytes()
 
 
-def batch_of(count):
-    """(pixels, features) of `count` different images, thin and round, small and large."""
+def inputs_of(count):
+    """`count` different images, thin and round, small and large, at the sides of the tiny members."""
     files = [file_of(".png", (organism if n % 2 else pattern)(5 + 3 * n, 8 + 40 * n % 71)) for n in range(count)]
-    prepared = [prepare(data, InputSpec(side=16)) for data in files]
-    return np.stack([each.pixels for each in prepared]), np.stack([each.features for each in prepared])
+    return Inputs.of([prepare(data, InputSpec(), [16, 24]) for data in files])
+
+
+def batch_of(count):
+    """(pixels, features) of them as the first member sees them."""
+    inputs = inputs_of(count)
+    return inputs.pixels[16], inputs.features
 
 
 def refusal(model):
@@ -73,12 +78,13 @@ def test_earlier_scores_are_not_overwritten_by_later_ones():
 
 
 def test_an_ensemble_gives_members_by_images_by_classes():
-    pixels, features = batch_of(3)
+    inputs = inputs_of(3)
     members = [MemberModel((wrong.TINY / f"members/0{n}-tiny.tflite").read_bytes(), str(n)) for n in (1, 2, 3)]
-    found = Ensemble(members).scores(pixels, features)
+    assert [member.side for member in members] == [16, 16, 24]
+    found = Ensemble(members).scores(inputs)
     assert found.shape == (3, 3, 3)
     for index, member in enumerate(members):
-        assert np.array_equal(found[index], member.scores(pixels, features))
+        assert np.array_equal(found[index], member.scores(inputs.pixels[member.side], inputs.features))
 
 
 def test_inputs_are_told_apart_by_their_kind_and_not_by_their_order():

@@ -11,7 +11,6 @@ import pytest
 from bundle.errors import BadBundle
 from bundle.folder import open_bundle, write_bundle
 from bundle.manifest import MANIFEST, HashedFile, VoteRule, format_manifest
-from bundle.preprocess import InputSpec
 from bundle.vote import NO_LABEL, has_majority
 from bundle.whole import sha256_hex
 from tests.bundle import wrong
@@ -187,8 +186,9 @@ def test_members_of_another_class_count_than_the_labels_are_refused(tmp_path):
     )
 
 
-def test_members_of_another_side_than_the_input_are_refused(tmp_path):
-    path = altered(tmp_path, input=InputSpec(side=32))
+def test_a_member_of_another_side_than_the_manifest_says_is_refused(tmp_path):
+    first, *others = wrong.tiny_manifest().members
+    path = altered(tmp_path, members=(dataclasses.replace(first, side=32), *others))
     assert refusal(path) == (
         "/members/01-tiny.tflite: the model has 16 pixels on a side, the bundle says 32; make the bundle anew"
     )

@@ -20,14 +20,24 @@ from bundle.preprocess import FEATURES, InputSpec
 
 PIXELS, OUTPUT = Quantisation("uint8", 0.00392156862745098, 0), Quantisation("float32", 0.0, 0)
 MANIFEST = Manifest(
-    schema_version=2,
+    schema_version=3,
     name="näme",
     created="2026-11-23T00:00:00Z",
-    input=InputSpec(side=32, pad="border", polarity="light_on_dark", max_image_pixels=10_000),
+    input=InputSpec(pad="border", polarity="light_on_dark", max_image_pixels=10_000),
     features=FEATURES,
     labels=Labels("labels.txt", "0" * 64, 2),
     members=tuple(
-        Member(f"members/{n}.tflite", str(n) * 64, "simple", "int8", PIXELS, OUTPUT, 1000, Checks(10, 0.5, 0.4, 0.9))
+        Member(
+            f"members/{n}.tflite",
+            str(n) * 64,
+            "simple",
+            "int8",
+            32 * n,
+            PIXELS,
+            OUTPUT,
+            1000,
+            Checks(10, 0.5, 0.4, 0.9),
+        )
         for n in (1, 2)
     ),
     order=(1, 0),
@@ -72,9 +82,9 @@ def test_the_manifest_is_plain_json_with_the_fields_in_order():
 @pytest.mark.parametrize(
     ("path", "value", "text"),
     [
-        (["schema_version"], 1, "schema_version is 1, this version of Planktow reads 2"),
-        (["schema_version"], True, "schema_version is True, this version of Planktow reads 2"),
-        (["schema_version"], KeyError, "schema_version is None, this version of Planktow reads 2"),
+        (["schema_version"], 1, "schema_version is 1, this version of Planktow reads 3"),
+        (["schema_version"], True, "schema_version is True, this version of Planktow reads 3"),
+        (["schema_version"], KeyError, "schema_version is None, this version of Planktow reads 3"),
         (["name"], "", "the name is ''; it must be printable and not empty"),
         (["name"], "a\nb", "the name is 'a\\nb'; it must be printable and not empty"),
         (["created"], "yesterday", "created is 'yesterday'; it must be a time in UTC such as 2026-11-23T00:00:00Z"),
@@ -88,8 +98,8 @@ def test_the_manifest_is_plain_json_with_the_fields_in_order():
         (["order"], [1, 2], "order is [1, 2]; it must name each of the 2 members once, from 0"),
         (["members", 0, "scheme"], "int4", "members[0]: scheme: expected one of 'int8', 'int16x8', 'dynamic', 'float16', 'float32', found 'int4'"),  # noqa: E501
         (["members", 0, "checks", "agreement"], "high", "members[0]: checks: agreement: expected a number, found 'high'"),
-        (["input", "side"], 4, "input: input side must be from 8 to 1024 pixels, found 4"),
-        (["input", "side"], 64.0, "input: side: expected a whole number, found 64.0"),
+        (["members", 1, "side"], 4, "members[1]: side must be from 8 to 1024 pixels, found 4"),
+        (["members", 1, "side"], 64.0, "members[1]: side: expected a whole number, found 64.0"),
         (["input", "fit"], "crop", "input: fit: expected one of 'long_side', found 'crop'"),
         (["vote", "rule"], "median", "vote: rule: expected one of 'hard', 'soft', found 'median'"),
         (["vote", "min_votes"], 0, "vote.min_votes is 0, but there are 2 members; set it from 1 to that"),

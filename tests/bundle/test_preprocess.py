@@ -13,9 +13,11 @@ from bundle.errors import BadBundle, BadImage
 from bundle.preprocess import (
     FEATURES,
     INK_STEP,
+    Inputs,
     InputSpec,
     border_levels,
     border_median,
+    check_side,
     decode,
     features,
     fit,
@@ -25,11 +27,13 @@ from bundle.preprocess import (
 )
 from tests.bundle.rendered import every_format, file_of, organism, pattern, tiff
 
-WHITE = InputSpec(side=16)
+WHITE = InputSpec()
+SIDE = 16  # pixels
 
 
-def prepared_png(image, spec=WHITE):
-    return prepare(file_of(".png", image), spec)
+def prepared_png(image, spec=WHITE, side=SIDE):
+    """The image as a member sees it."""
+    return prepare(file_of(".png", image), spec, [side])
 
 
 # ---- decoding
@@ -64,7 +68,7 @@ def test_a_grey_image_stored_in_colour_or_with_transparency_keeps_its_greys():
 
 def test_a_float_tiff_is_refused_as_unsupported():
     with pytest.raises(BadImage) as caught:
-        prepare(tiff(pattern(4, 4).astype(np.float32)), WHITE)
+        prepare(tiff(pattern(4, 4).astype(np.float32)), WHITE, [SIDE])
     assert caught.value.reason == "unsupported"
     assert str(caught.value) == "float32 pixels; write the images with 8 or 16 bits a pixel"
 
@@ -121,31 +125,39 @@ def test_an_image_keeps_its_aspect_and_lies_in_the_middle(height, width, box):
     top, left, box_height, box_width = box
     expected = np.full((16, 16), 255, np.uint8)
     expected[top : top + box_height, left : left + box_width] = 100
-    assert np.array_equal(fit(np.full((height, width), 100, np.uint8), WHITE, background=200), expected)
+    assert np.array_equal(fit(np.full((height, width), 100, np.uint8), SIDE, 255), expected)
     on_border = np.where(expected == 255, 200, expected)
-    assert np.array_equal(fit(np.full((height, width), 100, np.uint8), InputSpec(16, pad="border"), 200), on_border)
+    assert np.array_equal(fit(np.full((height, width), 100, np.uint8), SIDE, 200), on_border)
 
 
 def test_shrinking_averages_whole_areas():
     image = np.array([[0, 100], [50, 250]], np.uint8).repeat(8, axis=0).repeat(8, axis=1)
     blocks = np.array([[0, 100], [50, 250]], np.uint8).repeat(4, axis=0).repeat(4, axis=1)
-    assert np.array_equal(fit(image, InputSpec(8), 255), blocks)
+    assert np.array_equal(fit(image, 8, 255), blocks)
     checks = (np.indices((32, 32)).sum(axis=0) % 2 * 200).astype(np.uint8)
-    assert np.array_equal(fit(checks, InputSpec(16), 255), np.full((16, 16), 100, np.uint8))
+    assert np.array_equal(fit(checks, 16, 255), np.full((16, 16), 100, np.uint8))
 
 
 @settings(max_examples=80, deadline=None)
-@given(st.integers(1, 90), st.integers(1, 90), st.integers(8, 40), st.sampled_from(["white", "border"]))
-def test_the_fitted_image_fills_its_long_side_and_nothing_else_is_touched(height, width, side, pad):
-    square = fit(np.zeros((height, width), np.uint8), InputSpec(side, pad=pad), background=199)
+@given(st.integers(1, 90), st.integers(1, 90), st.integers(8, 40), st.sampled_from([199, 255]))
+def test_the_fitted_image_fills_its_long_side_and_nothing_else_is_touched(height, width, side, around):
+    square = fit(np.zeros((height, width), np.uint8), side, around)
     rows, columns = np.flatnonzero((square == 0).any(axis=1)), np.flatnonzero((square == 0).any(axis=0))
     assert square.shape == (side, side)
     assert max(len(rows), len(columns)) == side
     assert min(len(rows), len(columns)) == max(1, round(min(height, width) * (side / max(height, width))))
     assert len(rows) * len(columns) == np.count_nonzero(square == 0)
-    assert set(np.unique(square)) <= {0, 255 if pad == "white" else 199}
+    assert set(np.unique(square)) <= {0, around}
     for run in (rows, columns):  # in the middle, the odd pixel below or to the right
         assert run[0] == (side - len(run)) // 2
+
+
+@pytest.mark.parametrize(("pad", "around"), [("white", 255), ("border", 200)])
+def test_what_is_around_a_long_image_is_white_or_its_own_background(pad, around):
+    image = np.full((10, 40), 200, np.uint8)
+    image[4:6, 10:30] = 30
+    found = prepared_png(image, InputSpec(pad=pad)).pixels[SIDE]
+    assert set(np.unique(found[:6])) == set(np.unique(found[-6:])) == {around}
 
 
 # ---- features
@@ -189,8 +201,26 @@ def test_an_image_of_hardly_any_pixels_has_features_all_the_same(height, width):
 
 def test_size_reaches_the_features_though_not_the_pixels():
     small, large = (prepared_png(np.full((side, side), 90, np.uint8)) for side in (20, 200))
-    assert np.array_equal(small.pixels, large.pixels)
+    assert np.array_equal(small.pixels[SIDE], large.pixels[SIDE])
     assert np.exp(large.features[2] - small.features[2]) == pytest.approx(10)
+
+
+def test_an_image_is_there_at_each_side_and_as_if_it_were_the_only_one():
+    image = pattern(23, 31)
+    both = prepare(file_of(".png", image), WHITE, [24, 16])
+    assert {side: pixels.shape for side, pixels in both.pixels.items()} == {16: (16, 16), 24: (24, 24)}
+    for side, pixels in both.pixels.items():
+        assert np.array_equal(pixels, prepared_png(image, side=side).pixels[side])
+
+
+def test_a_batch_holds_its_images_at_each_side():
+    images = [prepare(file_of(".png", pattern(9 + n, 30)), WHITE, [16, 24]) for n in range(3)]
+    batch = Inputs.of(images)
+    assert len(batch) == 3
+    assert {side: pixels.shape for side, pixels in batch.pixels.items()} == {16: (3, 16, 16), 24: (3, 24, 24)}
+    last = batch.at(np.array([2]))
+    assert np.array_equal(last.pixels[24][0], images[2].pixels[24])
+    assert np.array_equal(last.features, [images[2].features])
 
 
 # ---- polarity
@@ -199,9 +229,9 @@ def test_size_reaches_the_features_though_not_the_pixels():
 def test_light_on_dark_is_inverted_first_in_pixels_features_and_background():
     image = organism(21, 33)
     for pad in ("white", "border"):
-        dark = prepared_png(image, InputSpec(16, pad=pad))
-        light = prepared_png(255 - image, InputSpec(16, pad=pad, polarity="light_on_dark"))
-        assert np.array_equal(dark.pixels, light.pixels)
+        dark = prepared_png(image, InputSpec(pad=pad))
+        light = prepared_png(255 - image, InputSpec(pad=pad, polarity="light_on_dark"))
+        assert np.array_equal(dark.pixels[SIDE], light.pixels[SIDE])
         assert np.array_equal(dark.features, light.features)
 
 
@@ -211,10 +241,11 @@ def test_light_on_dark_is_inverted_first_in_pixels_features_and_background():
 @pytest.mark.parametrize("light", [1.0, 0.99, 0.7, 0.5])
 def test_with_a_white_background_an_image_looks_alike_whatever_the_light(light):
     image = organism(21, 33)
-    spec = InputSpec(16, background="white")
+    spec = InputSpec(background="white")
     bright, dim = (prepared_png(np.rint(image * share).astype(np.uint8), spec) for share in (1.0, light))
-    assert border_median(dim.pixels) == 255
-    assert np.abs(bright.pixels.astype(int) - dim.pixels.astype(int)).max() <= 2  # a grey level of the dim image is two
+    assert border_median(dim.pixels[SIDE]) == 255
+    apart = np.abs(bright.pixels[SIDE].astype(int) - dim.pixels[SIDE].astype(int))
+    assert apart.max() <= 2  # a grey level of the dim image is two
     assert dim.features == pytest.approx(bright.features, abs=0.02)
 
 
@@ -260,16 +291,18 @@ def test_a_black_background_is_left_as_it_is():
     image = np.zeros((9, 9), np.uint8)
     image[4, 4] = 77
     assert np.array_equal(
-        prepared_png(image, InputSpec(16, background="white")).pixels, prepared_png(image, InputSpec(16)).pixels
+        prepared_png(image, InputSpec(background="white")).pixels[SIDE], prepared_png(image).pixels[SIDE]
     )
 
 
 def test_the_same_pixels_give_the_same_input_whatever_lossless_file_they_come_in():
     found = {
-        name: prepare(data, WHITE) for name, data in every_format(pattern(23, 31)).items() if not name.endswith("jpg")
+        name: prepare(data, WHITE, [SIDE])
+        for name, data in every_format(pattern(23, 31)).items()
+        if not name.endswith("jpg")
     }
-    pixels, numbers = found["grey.png"].pixels, found["grey.png"].features
-    assert [name for name, each in found.items() if not np.array_equal(each.pixels, pixels)] == []
+    pixels, numbers = found["grey.png"].pixels[SIDE], found["grey.png"].features
+    assert [name for name, each in found.items() if not np.array_equal(each.pixels[SIDE], pixels)] == []
     assert [name for name, each in found.items() if not np.array_equal(each.features, numbers)] == []
 
 
@@ -277,28 +310,29 @@ def test_the_same_pixels_give_the_same_input_whatever_lossless_file_they_come_in
 
 
 def digest_of(prepared):
-    return hashlib.sha256(prepared.pixels.tobytes()).hexdigest()[:16]
+    (pixels,) = prepared.pixels.values()
+    return hashlib.sha256(pixels.tobytes()).hexdigest()[:16]
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "spec", "digest"),
+    ("height", "width", "side", "spec", "digest"),
     [
-        (40, 70, InputSpec(64), "3965157c35e3baa9"),
-        (150, 230, InputSpec(64), "27039fd8ac2b95e9"),
-        (128, 128, InputSpec(64), "b80ada8a4706aee5"),
-        (9, 200, InputSpec(96, pad="border"), "611d9371c7fcfc87"),
-        (200, 9, InputSpec(96, polarity="light_on_dark"), "bd61f4f6efda1735"),
-        (64, 64, InputSpec(64), "071f816ce443f9cd"),
-        (64, 64, InputSpec(64, background="white"), "ee0987c6c1ed4123"),
-        (3, 5, InputSpec(16), "d6dee14a81c0c211"),
+        (40, 70, 64, InputSpec(), "3965157c35e3baa9"),
+        (150, 230, 64, InputSpec(), "27039fd8ac2b95e9"),
+        (128, 128, 64, InputSpec(), "b80ada8a4706aee5"),
+        (9, 200, 96, InputSpec(pad="border"), "611d9371c7fcfc87"),
+        (200, 9, 96, InputSpec(polarity="light_on_dark"), "bd61f4f6efda1735"),
+        (64, 64, 64, InputSpec(), "071f816ce443f9cd"),
+        (64, 64, 64, InputSpec(background="white"), "ee0987c6c1ed4123"),
+        (3, 5, 16, InputSpec(), "d6dee14a81c0c211"),
     ],
 )
-def test_preprocessing_has_not_changed_by_one_bit(height, width, spec, digest):
+def test_preprocessing_has_not_changed_by_one_bit(height, width, side, spec, digest):
     """If this fails, every bundle made before sees other pixels than it was trained on.
 
     The digests are of OpenCV 4.11 and 5.0 alike (x86). A change that is meant needs a new schema_version.
     """
-    assert digest_of(prepared_png(pattern(height, width), spec)) == digest
+    assert digest_of(prepared_png(pattern(height, width), spec, side)) == digest
 
 
 def test_decoding_a_jpeg_has_not_changed_by_one_bit():
@@ -311,11 +345,15 @@ def test_decoding_a_jpeg_has_not_changed_by_one_bit():
 # ---- settings
 
 
+@pytest.mark.parametrize("side", [7, 1025])
+def test_a_side_that_no_member_can_have_is_refused(side):
+    with pytest.raises(BadBundle, match=f"^side must be from 8 to 1024 pixels, found {side}$"):
+        check_side(side)
+
+
 @pytest.mark.parametrize(
     ("wrong", "text"),
     [
-        ({"side": 7}, "input side must be from 8 to 1024 pixels, found 7"),
-        ({"side": 1025}, "input side must be from 8 to 1024 pixels, found 1025"),
         ({"fit": "short_side"}, "input fit must be one of long_side, found 'short_side'"),
         ({"pad": "black"}, "input pad must be one of white, border, found 'black'"),
         ({"background": "grey"}, "input background must be one of as_is, white, found 'grey'"),

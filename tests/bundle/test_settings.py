@@ -57,13 +57,13 @@ def test_a_file_becomes_values_of_the_stated_types(read):
         camera = {name = "ISIIS", pixels_per_mm = 15.5}
         cameras = [{name = "a"}, {name = "b"}]
         [input]
-        side = 96
+        pad = "border"
     """
     found = read(text)
     cameras = (Camera("a"), Camera("b"))
     isiis = Camera("ISIIS", 15.5)
     expected = Settings(
-        Path("captures"), 3.0, 4, False, "soft", "towed", (".png", ".tif"), isiis, cameras, InputSpec(side=96)
+        Path("captures"), 3.0, 4, False, "soft", "towed", (".png", ".tif"), isiis, cameras, InputSpec(pad="border")
     )
     assert found == expected
     assert type(found.settle_seconds) is float
@@ -94,7 +94,7 @@ def test_what_is_not_said_has_its_default(read):
         ('folder = "a"\ncamera = {}', "camera: missing key 'name' (a text in quotes); add it"),
         ('folder = "a"\ncameras = [{name = "b"}, {nam = "c"}]', "cameras[1]: unknown key 'nam'; did you mean 'name'?"),
         ('folder = "a"\nbatch = 0', "batch must be at least 1, found 0"),
-        ('folder = "a"\n[input]\nside = 4', "input: input side must be from 8 to 1024 pixels, found 4"),
+        ('folder = "a"\n[input]\nmax_image_pixels = 0', "input: input max_image_pixels must be positive, found 0"),
     ],
 )  # fmt: skip
 def test_a_file_that_cannot_be_meant_is_refused_with_its_name_and_the_place(read, text, message):

@@ -17,6 +17,7 @@ import numpy as np
 from bundle.ensemble import RUNTIME
 from bundle.errors import BadImage, PlanktowError
 from bundle.folder import open_bundle
+from bundle.preprocess import Inputs
 from bundle.vote import ballots
 
 BATCH = 16
@@ -42,13 +43,11 @@ def main(images: Path, bundles: list[Path]) -> None:
             except BadImage:
                 continue
             prepared.append(image)
-            pixels.update(image.pixels.tobytes())
+            for side in sorted(image.pixels):
+                pixels.update(image.pixels[side].tobytes())
             features.update(image.features.tobytes())
         batches = [prepared[start : start + BATCH] for start in range(0, len(prepared), BATCH)]
-        scores = [
-            ensemble.scores(np.stack([i.pixels for i in batch]), np.stack([i.features for i in batch]))
-            for batch in batches
-        ]
+        scores = [ensemble.scores(Inputs.of(batch)) for batch in batches]
         answer["bundles"][path.name] = {
             "prepared": len(prepared),
             "pixels": pixels.hexdigest(),

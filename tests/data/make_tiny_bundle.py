@@ -5,7 +5,8 @@
 The members' weights are set by hand, not trained. Long thin images are `chain`; of the others, those with a long side
 under about 40 pixels are `sphere`, larger ones `jelly`. The three members place the borders a little apart: at an aspect
 of 0.30, 0.40, 0.50 and a long side of 30, 40, 50 pixels. So an image far from the borders gets three votes, one between
-them two. The bundle is committed: the camera host's tests then need no TensorFlow.
+them two. They see an image at two sides, but only its features decide. The bundle is committed: the camera host's tests
+then need no TensorFlow.
 """
 
 import shutil
@@ -17,18 +18,18 @@ import numpy as np
 from bundle.ensemble import MemberModel
 from bundle.folder import write_bundle
 from bundle.labels import format_labels
-from bundle.manifest import Checks, HashedFile, Labels, Manifest, Member, VoteRule
+from bundle.manifest import SCHEMA_VERSION, Checks, HashedFile, Labels, Manifest, Member, VoteRule
 from bundle.preprocess import FEATURES, InputSpec
 from bundle.whole import json_bytes, sha256_hex
 from quantize.graph import multiply_adds, operators
 
 HERE = Path(__file__).parent
 LABELS = ("chain", "sphere", "jelly")
-SIDE = 16
+SIDES = (16, 16, 24)  # pixels
 
 
-def tiny_model(thin_aspect: float, large_pixels: float) -> keras.Model:
-    pixels = keras.Input((SIDE, SIDE, 1), dtype="uint8", name="pixels")
+def tiny_model(side: int, thin_aspect: float, large_pixels: float) -> keras.Model:
+    pixels = keras.Input((side, side, 1), dtype="uint8", name="pixels")
     features = keras.Input((len(FEATURES),), dtype="float32", name="features")
     ink = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(pixels))
     joined = keras.layers.Concatenate()([ink, features])
@@ -49,9 +50,10 @@ def main() -> None:
     contents = {"labels.txt": format_labels(LABELS), "training.json": json_bytes({"note": "weights set by hand"})}
     contents["validation.json"] = json_bytes({"note": "not validated: weights set by hand"})
     members = []
-    for number, (aspect, large) in enumerate([(0.30, 30.0), (0.40, 40.0), (0.50, 50.0)], start=1):
+    borders = [(0.30, 30.0), (0.40, 40.0), (0.50, 50.0)]
+    for number, (side, (aspect, large)) in enumerate(zip(SIDES, borders, strict=True), start=1):
         scratch = HERE / "partial.tflite"
-        tiny_model(aspect, large).export(scratch, format="litert", verbose=False)
+        tiny_model(side, aspect, large).export(scratch, format="litert", verbose=False)
         data = scratch.read_bytes()
         scratch.unlink()
         file = f"members/{number:02d}-tiny.tflite"
@@ -63,6 +65,7 @@ def main() -> None:
                 sha256_hex(data),
                 "tiny",
                 "float32",
+                side,
                 model.pixels_quantisation,
                 model.output_quantisation,
                 multiply_adds(operators(data)),
@@ -70,10 +73,10 @@ def main() -> None:
             )
         )
     manifest = Manifest(
-        schema_version=2,
+        schema_version=SCHEMA_VERSION,
         name="tiny-3",
         created="2026-11-23T00:00:00Z",
-        input=InputSpec(side=SIDE),
+        input=InputSpec(),
         features=FEATURES,
         labels=Labels("labels.txt", sha256_hex(contents["labels.txt"]), len(LABELS)),
         members=tuple(members),

@@ -91,8 +91,9 @@ def test_a_shadow_with_the_same_input_settings_takes_the_same_pixels_and_another
     prepared = tiny.prepare_grey(grey)
     assert Shadow(ShadowTask(second, 1.0), tiny, False).prepare(b"\0" * 32, grey, prepared) is prepared
     own = Shadow(ShadowTask(bordered, 1.0), tiny, False).prepare(b"\0" * 32, grey, prepared)
-    assert np.array_equal(own.pixels, bordered.prepare_grey(grey).pixels)
-    assert not np.array_equal(own.pixels, prepared.pixels)
+    for side, pixels in bordered.prepare_grey(grey).pixels.items():
+        assert np.array_equal(own.pixels[side], pixels)
+        assert not np.array_equal(own.pixels[side], prepared.pixels[side])
 
 
 def test_an_image_too_large_for_the_shadow_is_not_seen_by_it(tiny, tmp_path):
@@ -104,7 +105,7 @@ def test_an_image_too_large_for_the_shadow_is_not_seen_by_it(tiny, tmp_path):
 def test_a_shadow_that_fails_is_left_out_and_every_image_keeps_its_verdict(tiny, second):
     shadow = Shadow(ShadowTask(second, 1.0), tiny, False)
     taken = [ready(tiny, shadow, kind) for kind in KINDS]
-    wrong = Prepared(np.zeros((3, 3), np.uint8), taken[0].prepared.features, 3, 3)
+    wrong = Prepared(dict.fromkeys(tiny.manifest.sides, np.zeros((3, 3), np.uint8)), taken[0].prepared.features, 3, 3)
     taken = [replace(item, for_shadow=wrong) for item in taken]
     outcomes = decide(tiny, tiny.load(), taken)
     assert shadow.beside(taken, outcomes) == outcomes

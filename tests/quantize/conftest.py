@@ -20,12 +20,12 @@ import pytest
 from keras import layers
 from numpy.typing import NDArray
 
-from bundle.preprocess import FEATURES, InputSpec, prepare
+from bundle.preprocess import FEATURES, Inputs, InputSpec, prepare
 from bundle.scores import score_indices
 from bundle.whole import sha256_hex
 
 LABELS = ("disc", "ring", "rod")
-SIDE = 32
+SIDES = {"residual": 32, "simple": 40}  # pixels
 PER_CLASS = 60
 
 
@@ -50,9 +50,8 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
         split["train"] += hashes[:36]
         split["validation"] += hashes[36:48]
         split["test"] += hashes[48:]
-    prepared = [prepare(found[sha256][0], InputSpec(side=SIDE)) for sha256 in split["train"]]
-    pixels = np.stack([image.pixels for image in prepared])[..., np.newaxis]
-    features = np.stack([image.features for image in prepared])
+    inputs = inputs_of(found, split["train"])
+    features = inputs.features
     classes = np.array([found[sha256][1] for sha256 in split["train"]])
     (folder / "members").mkdir(parents=True)
     members = []
@@ -61,21 +60,22 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
         model = build(features)
         model.compile(keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", jit_compile=False)
         # Batches of 27 on 8 channels crash the oneDNN of TensorFlow 2.21 on some processors (segmentation fault).
+        pixels = inputs.pixels[SIDES[name]][..., np.newaxis]
         model.fit({"pixels": pixels, "features": features}, classes, batch_size=32, epochs=18, verbose=0)
         file = folder / "members" / f"{number:02d}-{name}.keras"
         model.save(file)
         more = {
             "seed": number,
             "history": [{"loss": 0.1}],
-            "validation": on_validation(model, found, split["validation"]),
+            "validation": on_validation(model, SIDES[name], found, split["validation"]),
         }
-        members.append(member_entry(file, f"{name}_cnn") | more)
+        members.append(member_entry(file, f"{name}_cnn", SIDES[name]) | more)
     record = {
-        "schema_version": 1,
+        "schema_version": 2,
         "created": "2026-11-23T12:00:00Z",
         "name": "tiny",
         "labels": list(LABELS),
-        "input": dataclasses.asdict(InputSpec(side=SIDE)),
+        "input": dataclasses.asdict(InputSpec()),
         "features": list(FEATURES),
         "data": {"folder": "data", "digest": "0" * 64, "images": len(found)},
         "split": split,
@@ -100,24 +100,29 @@ def copy_of_run(tiny_run: TinyRun, tmp_path: Path) -> Callable[..., TinyRun]:
     return copy
 
 
-def on_validation(model: keras.Model, found: dict[str, tuple[bytes, int]], hashes: list[str]) -> dict[str, Any]:
+def inputs_of(found: dict[str, tuple[bytes, int]], hashes: list[str]) -> Inputs:
+    """These images as the members see them."""
+    return Inputs.of([prepare(found[sha256][0], InputSpec(), SIDES.values()) for sha256 in hashes])
+
+
+def on_validation(
+    model: keras.Model, side: int, found: dict[str, tuple[bytes, int]], hashes: list[str]
+) -> dict[str, Any]:
     """What the trainer records of a member."""
-    prepared = [prepare(found[sha256][0], InputSpec(side=SIDE)) for sha256 in hashes]
-    batch = {
-        "pixels": np.stack([image.pixels for image in prepared])[..., np.newaxis],
-        "features": np.stack([image.features for image in prepared]),
-    }
+    inputs = inputs_of(found, hashes)
+    batch = {"pixels": inputs.pixels[side][..., np.newaxis], "features": inputs.features}
     verdicts = model.predict_on_batch(batch).argmax(axis=1).astype(np.int32)
     truth = np.array([found[sha256][1] for sha256 in hashes], np.int32)
     return dataclasses.asdict(score_indices(truth, verdicts, LABELS).summary)
 
 
-def member_entry(file: Path, architecture: str) -> dict[str, Any]:
+def member_entry(file: Path, architecture: str, side: int) -> dict[str, Any]:
     """A member as training.json names it."""
     return {
         "file": f"members/{file.name}",
         "sha256": sha256_hex(file.read_bytes()),
         "architecture": architecture,
+        "side": side,
     }
 
 
@@ -152,7 +157,7 @@ def draw(label: str, random: np.random.Generator) -> NDArray[np.uint8]:
 
 def residual(features: NDArray[np.float32]) -> keras.Model:
     """Strided stem, one residual block with a separable convolution; softmax inside the last dense layer."""
-    pixels, raw, size = _inputs(features)
+    pixels, raw, size = _inputs(SIDES["residual"], features)
     x = layers.Rescaling(1 / 255)(pixels)
     x = _convolution(x, 16, 3, 2, "stem")
     y = _convolution(x, 16, 3, 2, "a")
@@ -168,7 +173,7 @@ def residual(features: NDArray[np.float32]) -> keras.Model:
 
 def simple(features: NDArray[np.float32]) -> keras.Model:
     """Convolutions and poolings on inverted pixels; logits, then a softmax of its own."""
-    pixels, raw, size = _inputs(features)
+    pixels, raw, size = _inputs(SIDES["simple"], features)
     x = layers.Rescaling(-1 / 255, offset=1.0)(pixels)
     for stage, width in enumerate((16, 16, 24)):
         x = layers.MaxPooling2D()(_convolution(x, width, 3, 1, f"stage{stage}"))
@@ -178,8 +183,8 @@ def simple(features: NDArray[np.float32]) -> keras.Model:
     return keras.Model([pixels, raw], scores, name="simple")
 
 
-def _inputs(features: NDArray[np.float32]) -> tuple[Any, Any, Any]:
-    pixels = keras.Input((SIDE, SIDE, 1), dtype="uint8", name="pixels")
+def _inputs(side: int, features: NDArray[np.float32]) -> tuple[Any, Any, Any]:
+    pixels = keras.Input((side, side, 1), dtype="uint8", name="pixels")
     raw = keras.Input((len(FEATURES),), dtype="float32", name="features")
     scaled = layers.Normalization(mean=features.mean(axis=0), variance=features.var(axis=0) + 1e-6)(raw)
     return pixels, raw, layers.Dense(4, activation="relu", name="size")(scaled)

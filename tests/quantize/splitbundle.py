@@ -40,11 +40,11 @@ def make(folder: Path, validation: int, test: int = 0) -> Made:
             )
     split["validation"].append(_written(folder / "data" / "jelly" / "between.png", file_of(".png", organism(*BETWEEN))))
     training = {
-        "schema_version": 1,
+        "schema_version": 2,
         "created": "2026-11-23T12:00:00Z",
         "name": "tiny",
         "labels": list(LABELS),
-        "input": dataclasses.asdict(InputSpec(side=16)),
+        "input": dataclasses.asdict(InputSpec()),
         "features": list(FEATURES),
         "data": {"digest": "0" * 64, "images": sum(map(len, split.values()))},
         "split": split,

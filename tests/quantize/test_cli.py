@@ -56,7 +56,7 @@ def test_the_bundle_holds_what_the_run_and_the_settings_say(finished, tiny_run):
     manifest = bundle.manifest
     assert manifest.name == "tiny"
     assert manifest.created == tiny_run.record["created"]
-    assert manifest.input.side == 32
+    assert [member.side for member in manifest.members] == [32, 40]
     assert manifest.vote == VoteRule("hard", "mean_score", min_votes=2)
     assert bundle.labels == ("disc", "ring", "rod")
     assert [(m.file, m.architecture, m.scheme) for m in manifest.members] == [

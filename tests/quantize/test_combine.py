@@ -55,8 +55,8 @@ def of_members(drawn: Made, out: Path, places: Sequence[int], spec: InputSpec | 
         "gates": [{"gate": "top-1 drop", "subject": subject, "of": out.name} for subject in (*stems, "ensemble")],
     }
     training["members"] = [
-        {"file": f"members/{stem}.keras", "sha256": "0" * 64, "architecture": "tiny", "seed": place}
-        for stem, place in zip(stems, places, strict=True)
+        {"file": f"members/{stem}.keras", "sha256": "0" * 64, "architecture": "tiny", "side": side, "seed": place}
+        for stem, place, side in zip(stems, places, (member.side for member in members), strict=True)
     ]
     contents = {"labels.txt": tiny.contents["labels.txt"]} | models
     contents |= {"training.json": json_bytes(training), FILE: json_bytes(record), "notes.txt": out.name.encode()}
@@ -117,7 +117,7 @@ def test_the_choice_is_the_best_on_validation_and_its_figures_are_those_recorded
 def test_bundles_that_cannot_vote_together_are_refused_and_nothing_is_written(drawn, tmp_path):
     one = of_members(drawn, tmp_path / "one", [0])
     out = tmp_path / "out"
-    white = of_members(drawn, tmp_path / "white", [1], InputSpec(side=16, background="white"))
+    white = of_members(drawn, tmp_path / "white", [1], InputSpec(background="white"))
     with pytest.raises(
         BadBundle,
         match=r"white: has other input than .*one, .*or make its input the same with planktow-quantize rejudge",

@@ -1,6 +1,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -20,7 +21,7 @@ from quantize.graph import (
     layer_of,
     operators,
 )
-from quantize.images import Labelled, find_images, load_images
+from quantize.images import find_images, load_images
 from quantize.mixed import rank_layers
 from quantize.record import read_record
 
@@ -30,19 +31,28 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*tf.lite.Interpreter is deprecated:UserWarning"),
 ]
 
-MEMBERS = ("01-residual", "02-simple")
+MEMBERS = {"01-residual": 32, "02-simple": 40}  # pixels on a side
 SIDE, F, C = 32, len(FEATURES), 3
 
 
-@pytest.fixture(scope="module")
-def validation(tiny_run) -> Labelled:
-    record, _ = read_record(tiny_run.folder)
-    return load_images(find_images(tiny_run.data, record.labels), record.split.validation, record.input)
-
-
 @pytest.fixture(scope="module", params=MEMBERS)
-def original(tiny_run, request) -> keras.Model:
-    return load_member(tiny_run.folder / "members" / f"{request.param}.keras", SIDE, F, C)
+def stem(request) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def validation(tiny_run, stem) -> SimpleNamespace:
+    """The images as the member sees them: `classes`, `pixels` and `features`."""
+    record, _ = read_record(tiny_run.folder)
+    found = find_images(tiny_run.data, record.labels)
+    loaded = load_images(found, record.split.validation, record.input, [MEMBERS[stem]])
+    pixels = loaded.inputs.pixels[MEMBERS[stem]]
+    return SimpleNamespace(classes=loaded.classes, pixels=pixels, features=loaded.inputs.features)
+
+
+@pytest.fixture(scope="module")
+def original(tiny_run, stem) -> keras.Model:
+    return load_member(tiny_run.folder / "members" / f"{stem}.keras", MEMBERS[stem], F, C)
 
 
 @pytest.fixture(scope="module")

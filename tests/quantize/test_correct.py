@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from bundle.preprocess import FEATURES
 from quantize.convert import Converter, load_member
 from quantize.correct import correct_biases
 from quantize.graph import CONVOLUTIONS, convolutions, operators
-from quantize.images import Labelled, find_images, load_images
+from quantize.images import find_images, load_images
 from quantize.record import read_record
 
 pytestmark = [
@@ -17,15 +19,20 @@ pytestmark = [
 ]
 
 
+SIDE = 40  # pixels, of the member in these tests
+
+
 @pytest.fixture(scope="module")
-def images(tiny_run) -> Labelled:
+def images(tiny_run) -> SimpleNamespace:
+    """The images as the member sees them: `pixels` and `features`."""
     record, _ = read_record(tiny_run.folder)
-    return load_images(find_images(tiny_run.data, record.labels), record.split.train, record.input)
+    inputs = load_images(find_images(tiny_run.data, record.labels), record.split.train, record.input, [SIDE]).inputs
+    return SimpleNamespace(pixels=inputs.pixels[SIDE], features=inputs.features)
 
 
 @pytest.fixture(scope="module")
 def original(tiny_run) -> keras.Model:
-    return load_member(tiny_run.folder / "members/02-simple.keras", 32, len(FEATURES), 3)
+    return load_member(tiny_run.folder / "members/02-simple.keras", SIDE, len(FEATURES), 3)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +42,7 @@ def models(original, images) -> tuple[bytes, bytes]:
     return converter.convert("int8"), converter.convert("float32")
 
 
-def scores(model: bytes, images: Labelled) -> np.ndarray:
+def scores(model: bytes, images: SimpleNamespace) -> np.ndarray:
     return MemberModel(model, "member").scores(images.pixels, images.features)
 
 

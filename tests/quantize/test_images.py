@@ -10,7 +10,7 @@ from bundle.preprocess import FEATURES, InputSpec, prepare
 from bundle.whole import sha256_hex
 from quantize.images import Found, draw_representative, find_images, load_images, require_images, require_varied
 
-SPEC = InputSpec(side=16)
+SPEC, SIDES = InputSpec(), (16, 24)
 
 
 def picture(folder: Path, name: str, grey: int) -> str:
@@ -76,19 +76,21 @@ def test_missing_images_are_counted_and_one_is_named(tmp_path):
 
 def test_images_are_loaded_in_the_order_asked_for_and_as_the_camera_host_prepares_them(tmp_path):
     dark, light = picture(tmp_path, "b/1.png", 10), picture(tmp_path, "a/2.png", 200)
-    loaded = load_images(find_images(tmp_path, ("a", "b")), [dark, light], SPEC)
-    expected = [prepare((tmp_path / name).read_bytes(), SPEC) for name in ("b/1.png", "a/2.png")]
+    loaded = load_images(find_images(tmp_path, ("a", "b")), [dark, light], SPEC, SIDES)
+    expected = [prepare((tmp_path / name).read_bytes(), SPEC, SIDES) for name in ("b/1.png", "a/2.png")]
     assert loaded.classes.tolist() == [1, 0]
-    np.testing.assert_array_equal(loaded.pixels, [image.pixels for image in expected])
-    np.testing.assert_array_equal(loaded.features, [image.features for image in expected])
+    assert set(loaded.inputs.pixels) == set(SIDES)
+    for side in SIDES:
+        np.testing.assert_array_equal(loaded.inputs.pixels[side], [image.pixels[side] for image in expected])
+    np.testing.assert_array_equal(loaded.inputs.features, [image.features for image in expected])
 
 
 def test_no_images_are_arrays_of_length_zero(tmp_path):
     picture(tmp_path, "a/1.png", 10)
-    loaded = load_images(find_images(tmp_path, ("a", "b")), [], SPEC)
+    loaded = load_images(find_images(tmp_path, ("a", "b")), [], SPEC, SIDES)
     assert len(loaded) == 0
-    assert loaded.pixels.shape == (0, 16, 16)
-    assert loaded.features.shape == (0, len(FEATURES))
+    assert loaded.inputs.pixels[24].shape == (0, 24, 24)
+    assert loaded.inputs.features.shape == (0, len(FEATURES))
 
 
 def test_an_image_that_can_no_longer_be_read_is_refused_by_name(tmp_path):
@@ -97,7 +99,7 @@ def test_an_image_that_can_no_longer_be_read_is_refused_by_name(tmp_path):
     (tmp_path / "a" / "1.png").write_bytes(data)
     found = find_images(tmp_path, ("a", "b"))
     with pytest.raises(BadData, match=r"a/1\.png: .*; the members were trained when it could be read"):
-        load_images(found, [sha256_hex(data)], SPEC)
+        load_images(found, [sha256_hex(data)], SPEC, SIDES)
 
 
 def test_the_representative_images_show_every_class_first_and_then_keep_the_proportions():
@@ -123,9 +125,11 @@ def test_no_more_images_are_drawn_than_there_are():
 def test_pixels_in_a_file_are_the_same_and_do_not_stand_in_memory(tmp_path):
     hashes = [picture(tmp_path, f"a/{grey}.png", grey) for grey in (10, 20, 30)]
     found = find_images(tmp_path, ("a", "b"))
-    stored = load_images(found, hashes, SPEC, tmp_path / "pixels.npy")
-    assert isinstance(stored.pixels, np.memmap)
-    np.testing.assert_array_equal(np.load(tmp_path / "pixels.npy"), load_images(found, hashes, SPEC).pixels)
+    stored = load_images(found, hashes, SPEC, SIDES, lambda side: tmp_path / f"{side}.npy")
+    in_memory = load_images(found, hashes, SPEC, SIDES)
+    for side in SIDES:
+        assert isinstance(stored.inputs.pixels[side], np.memmap)
+        np.testing.assert_array_equal(np.load(tmp_path / f"{side}.npy"), in_memory.inputs.pixels[side])
     assert len(stored.part(slice(1, None))) == 2
 
 
@@ -133,7 +137,7 @@ def test_representative_images_of_one_class_are_refused(tmp_path):
     alike = [picture(tmp_path, f"a/{grey}.png", grey) for grey in (10, 20)]
     other = picture(tmp_path, "b/1.png", 30)
     found = find_images(tmp_path, ("a", "b"))
-    require_varied(load_images(found, [*alike, other], SPEC), tmp_path)
+    require_varied(load_images(found, [*alike, other], SPEC, SIDES), tmp_path)
     with pytest.raises(BadData) as refused:
-        require_varied(load_images(found, alike, SPEC), tmp_path)
+        require_varied(load_images(found, alike, SPEC, SIDES), tmp_path)
     assert str(refused.value).startswith(f"{tmp_path}: the 2 representative images are of 1 class; raise")

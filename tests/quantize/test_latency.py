@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bundle.errors import BadBundle
-from bundle.preprocess import FEATURES
+from bundle.preprocess import FEATURES, Inputs
 from quantize.latency import BATCHES, ROUNDS, measure_latencies
 
 TINY = Path(__file__).parents[1] / "data" / "tiny-3" / "members"
@@ -27,8 +27,9 @@ class Clock:
 
 def measured(clock, cores=2, models=MODELS, images=3, bound_seconds=1e9):
     said: list[str] = []
-    pixels, features = np.full((images, 16, 16), 200, np.uint8), np.zeros((images, len(FEATURES)), np.float32)
-    return measure_latencies(models, pixels, features, said.append, bound_seconds, cores, clock), said
+    pixels = {side: np.full((images, side, side), 200, np.uint8) for side in (16, 24)}
+    inputs = Inputs(pixels, np.zeros((images, len(FEATURES)), np.float32))
+    return measure_latencies(models, inputs, said.append, bound_seconds, cores, clock), said
 
 
 def settings_of(latencies):

@@ -9,11 +9,11 @@ from quantize.pack import Made, pack
 
 TINY = Path(__file__).parents[1] / "data" / "tiny-3" / "members"
 RECORD = Record(
-    schema_version=1,
+    schema_version=2,
     created="2026-11-23T12:00:00Z",
     name="run",
     labels=("chain", "sphere", "jelly"),
-    input=InputSpec(side=16),
+    input=InputSpec(),
     features=FEATURES,
     data=Data("0" * 64, 3),
     split=Split(("0",), ("1",), ("2",)),
@@ -24,7 +24,7 @@ VOTE = VoteRule("soft", "mean_score", 2)
 
 
 def made(stem: str) -> Made:
-    trained = TrainedMember(f"members/{stem}.keras", "0" * 64, "tiny")
+    trained = TrainedMember(f"members/{stem}.keras", "0" * 64, "tiny", 16)
     return Made(trained, "float32", (TINY / f"{stem}.tflite").read_bytes(), (), CHECKS)
 
 

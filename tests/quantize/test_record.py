@@ -12,23 +12,25 @@ def test_a_record_is_read_with_the_bytes_it_came_from(tiny_run):
     stated = tiny_run.record
     assert data == (tiny_run.folder / "training.json").read_bytes()
     assert record == Record(
-        schema_version=1,
+        schema_version=2,
         created="2026-11-23T12:00:00Z",
         name="tiny",
         labels=("disc", "ring", "rod"),
-        input=InputSpec(side=32),
+        input=InputSpec(),
         features=FEATURES,
         data=Data("0" * 64, stated["data"]["images"]),
         split=Split(**{part: tuple(hashes) for part, hashes in stated["split"].items()}),
         members=tuple(
-            TrainedMember(member["file"], member["sha256"], member["architecture"], Summary(**member["validation"]))
+            TrainedMember(
+                *(member[key] for key in ("file", "sha256", "architecture", "side")), Summary(**member["validation"])
+            )
             for member in stated["members"]
         ),
     )
 
 
 def test_a_member_is_named_by_its_file_without_folder_and_suffix():
-    assert TrainedMember("members/01-residual.a.keras", "0" * 64, "x").stem == "01-residual.a"
+    assert TrainedMember("members/01-residual.a.keras", "0" * 64, "x", 32).stem == "01-residual.a"
 
 
 def test_a_folder_without_a_record_is_refused(tmp_path):
@@ -40,9 +42,9 @@ def test_a_folder_without_a_record_is_refused(tmp_path):
     ("text", "message"),
     [
         ("{", "not valid JSON"),
-        ("[]", "schema_version is None, this version of Planktow reads 1"),
-        ('{"schema_version": 2}', "schema_version is 2, this version of Planktow reads 1"),
-        ('{"schema_version": 1}', "missing key 'created'"),
+        ("[]", "schema_version is None, this version of Planktow reads 2"),
+        ('{"schema_version": 1}', "schema_version is 1, this version of Planktow reads 2"),
+        ('{"schema_version": 2}', "missing key 'created'"),
     ],
 )
 def test_a_file_that_is_no_record_is_refused(tmp_path, text, message):
@@ -59,14 +61,18 @@ def test_a_file_that_is_no_record_is_refused(tmp_path, text, message):
         ({"labels": ["disc", "disc"]}, "the label 'disc' stands twice"),
         ({"labels": "disc"}, "labels: expected a list, each item a text in quotes"),
         ({"features": ["log_width"]}, "the members were trained on the features log_width, this version computes"),
-        ({"input": {"side": 4}}, "input side must be from 8 to 1024 pixels, found 4"),
+        ({"input": {"pad": "black"}}, "input: pad: expected one of 'white', 'border', found 'black'"),
+        (
+            {"members": [{"file": "members/a.keras", "sha256": "0" * 64, "architecture": "x", "side": 4}]},
+            "members[0]: side must be from 8 to 1024 pixels, found 4",
+        ),
         ({"members": []}, "names no members; let planktow-trainer finish at least one"),
         ({"members": ["01"]}, r"members[0]: expected a table, found '01'"),
         ({"split": {"train": [], "validation": ["a"], "test": []}}, "the train split is empty"),
         ({"split": {"train": ["a"], "validation": [], "test": []}}, "the validation split is empty"),
         ({"split": {"train": ["a"], "validation": ["b"]}}, "split: missing key 'test'"),
         (
-            {"members": [{"file": "../other.keras", "sha256": "0" * 64, "architecture": "x"}]},
+            {"members": [{"file": "../other.keras", "sha256": "0" * 64, "architecture": "x", "side": 32}]},
             "'../other.keras' is not a path inside the bundle",
         ),
     ],

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from bundle.errors import BadBundle, BadConfig, BadData
+from bundle.errors import BadBundle, BadData
 from bundle.folder import open_bundle, write_bundle
 from bundle.manifest import HashedFile
 from bundle.pace import silent
@@ -22,7 +22,7 @@ from quantize.verify import split_of, verify
 from tests.bundle.rendered import file_of, organism
 from tests.quantize.splitbundle import LABELS, SIZES, TINY
 
-WHITE = InputSpec(side=16, background="white")
+WHITE = InputSpec(background="white")
 KERAS = {"images": 12, "accuracy": 0.5, "balanced_accuracy": 0.5, "macro_f1": 0.5}
 
 
@@ -43,11 +43,11 @@ def dim(tmp_path) -> tuple[Path, Path]:
             truth[part].append(label)
     tiny = open_bundle(TINY)
     training = {
-        "schema_version": 1,
+        "schema_version": 2,
         "created": "2026-11-23T12:00:00Z",
         "name": "tiny",
         "labels": list(LABELS),
-        "input": dataclasses.asdict(InputSpec(side=16)),
+        "input": dataclasses.asdict(InputSpec()),
         "features": list(tiny.manifest.features),
         "data": {"digest": "0" * 64, "images": 18},
         "split": split,
@@ -109,12 +109,10 @@ def test_the_members_are_the_same_and_all_that_is_theirs_is_measured_anew(dim, t
     assert verify(tmp_path / "after", data, None, 1, silent).passed
 
 
-def test_a_bundle_is_not_changed_in_place_and_not_made_for_another_side(dim, tmp_path):
+def test_a_bundle_is_not_changed_in_place_and_not_made_of_too_few_images(dim, tmp_path):
     bundle, data = dim
     with pytest.raises(BadBundle, match="exists already"):
         rejudge(bundle, data, bundle, WHITE, silent)
-    with pytest.raises(BadConfig, match="the side is 32, but the members were made for 16"):
-        rejudge(bundle, data, tmp_path / "after", InputSpec(side=32), silent)
     next((data / "jelly").glob("*.png")).unlink()
     with pytest.raises(BadData, match="images are not there"):
         rejudge(bundle, data, tmp_path / "after", WHITE, silent)

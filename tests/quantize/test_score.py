@@ -5,6 +5,7 @@ import pytest
 
 from bundle.ensemble import MemberModel
 from bundle.manifest import VoteRule
+from bundle.preprocess import Inputs
 from bundle.vote import RULES
 from quantize.images import Labelled
 from quantize.score import BATCH, VOTE_BATCH, ballots, tflite_scores, vote
@@ -15,7 +16,7 @@ TINY = Path(__file__).parents[1] / "data" / "tiny-3" / "members" / "01-tiny.tfli
 def images(count: int, side: int) -> Labelled:
     random = np.random.default_rng(3)
     pixels = random.integers(0, 256, (count, side, side), np.uint8)
-    return Labelled(np.zeros(count, np.int32), pixels, random.random((count, 8), np.float32))
+    return Labelled(np.zeros(count, np.int32), Inputs({side: pixels}, random.random((count, 8), np.float32)))
 
 
 def test_the_scores_of_many_images_are_those_of_each_and_go_where_they_are_asked_to(tmp_path):
@@ -23,7 +24,8 @@ def test_the_scores_of_many_images_are_those_of_each_and_go_where_they_are_asked
     several = images(BATCH + 3, model.side)
     out = np.lib.format.open_memmap(tmp_path / "scores.npy", "w+", np.float32, (BATCH + 3, model.class_count))
     assert tflite_scores(model, several, out) is out
-    each = [model.scores(several.pixels[i : i + 1], several.features[i : i + 1])[0] for i in range(BATCH + 3)]
+    pixels, features = several.inputs.pixels[model.side], several.inputs.features
+    each = [model.scores(pixels[i : i + 1], features[i : i + 1])[0] for i in range(BATCH + 3)]
     np.testing.assert_array_equal(out, each)
 
 

@@ -13,7 +13,7 @@ from quantize.gates import Finding
 from quantize.validation import HeldOut, Shipped, record_bytes, validation_record
 
 RECORD = Record(
-    schema_version=1,
+    schema_version=2,
     created="2026-11-23T12:00:00Z",
     name="run",
     labels=("a", "b", "c"),

@@ -65,11 +65,11 @@ def made(tmp_path_factory) -> Made:
             truth += [label] if part == "validation" else []
             files[sha256_hex(data)] = path
     training = {
-        "schema_version": 1,
+        "schema_version": 2,
         "created": "2026-11-23T12:00:00Z",
         "name": "tiny",
         "labels": list(LABELS),
-        "input": dataclasses.asdict(InputSpec(side=16)),
+        "input": dataclasses.asdict(InputSpec()),
         "features": list(FEATURES),
         "data": {"digest": "0" * 64, "images": len(files)},
         "split": split,

@@ -11,7 +11,7 @@ from bundle.preprocess import FEATURES, InputSpec
 from bundle.whole import sha256_hex
 from trainer.data.dataset import Dataset, load_dataset
 
-SIDE = 16
+SIDES = (16, 24)  # pixels, of the members in turn
 SPLIT = {"train": slice(0, 14), "validation": slice(14, 22), "test": slice(22, 30)}  # of each class's sorted hashes
 
 
@@ -19,7 +19,8 @@ def write_run(folder: Path, data: Path, members: Sequence[tuple[str, float]], na
     """A run in `folder` with a member for each (name, noise in its weights)."""
     import keras
 
-    dataset = load_dataset(data, InputSpec(side=SIDE), folder.parent / "cache", lambda _: None)
+    datasets = {side: load_dataset(data, InputSpec(), side, folder.parent / "cache", lambda _: None) for side in SIDES}
+    dataset = datasets[SIDES[0]]
     split = {
         part: [
             sha256
@@ -32,13 +33,15 @@ def write_run(folder: Path, data: Path, members: Sequence[tuple[str, float]], na
     table = []
     for number, (member, noise) in enumerate(members, start=1):
         file = folder / "members" / f"{number:02d}-{member}.keras"
-        fitted(dataset, split["train"], noise).save(file)
+        side = SIDES[number % 2 - 1]
+        fitted(datasets[side], split["train"], noise).save(file)
         score = {"images": 24, "accuracy": 0.5, "balanced_accuracy": 0.5, "macro_f1": 0.5}
         table.append(
             {
                 "file": f"members/{file.name}",
                 "sha256": sha256_hex(file.read_bytes()),
                 "architecture": "tiny",
+                "side": side,
                 "seed": number,
                 "settings": {"name": member, "seed": number, "noise": noise, "network": {"widths": [4, 8]}},
                 "data_digest": dataset.digest,
@@ -51,11 +54,11 @@ def write_run(folder: Path, data: Path, members: Sequence[tuple[str, float]], na
             }
         )
     record = {
-        "schema_version": 1,
+        "schema_version": 2,
         "created": "2026-05-01T13:05:00Z",
         "name": name,
         "labels": list(dataset.labels),
-        "input": {"side": SIDE, "fit": "long_side", "pad": "white", "polarity": "dark_on_light"},
+        "input": {"fit": "long_side", "pad": "white", "polarity": "dark_on_light"},
         "features": list(FEATURES),
         "data": {
             "digest": dataset.digest,
@@ -82,9 +85,10 @@ def fitted(dataset: Dataset, train: Sequence[str], noise: float) -> Any:
     import keras
     from keras import layers
 
-    pixels = keras.Input((SIDE, SIDE, 1), dtype="uint8", name="pixels")
+    side = dataset.pixels.shape[1]
+    pixels = keras.Input((side, side, 1), dtype="uint8", name="pixels")
     features = keras.Input((len(FEATURES),), dtype="float32", name="features")
-    coarse = layers.Flatten()(layers.AveragePooling2D(4)(layers.Rescaling(-1 / 256, offset=255 / 256)(pixels)))
+    coarse = layers.Flatten()(layers.AveragePooling2D(side // 4)(layers.Rescaling(-1 / 256, offset=255 / 256)(pixels)))
     joined = layers.Concatenate()([coarse, features])
     head = layers.Dense(len(dataset.labels), activation="softmax")
     model = keras.Model([pixels, features], head(joined))

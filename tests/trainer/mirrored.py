@@ -68,7 +68,7 @@ def main(which: str, out: str) -> None:
     keras.utils.set_random_seed(1)
     data = dataset()
     devices = find_devices(which, print)
-    feed = TrainingFeed(data, np.arange(IMAGES), MEMBER, InputSpec(side=SIDE))
+    feed = TrainingFeed(data, np.arange(IMAGES), MEMBER, InputSpec())
     with devices.scope():
         model = network()
         model.compile(optimizer_for(MEMBER, feed.steps), "categorical_crossentropy", jit_compile=devices.xla())

@@ -13,7 +13,7 @@ from trainer.config import Augmentation
 from trainer.data.augment import affine_matrices, augment, border_medians
 
 OFF = Augmentation(0.0, 1.0, 1.0, 0.0, 0.0, False, 0.0, 0.0)
-SPEC = InputSpec(side=32)
+SPEC = InputSpec()
 
 
 def bars(count: int) -> np.ndarray:
@@ -83,7 +83,7 @@ def test_the_middle_moves_by_no_more_than_the_shift():
 def test_what_comes_in_from_outside_is_white_or_the_images_own_ground():
     grey = np.full((3, 32, 32), 170, np.uint8)
     far = Augmentation(0.0, 1.0, 1.0, 0.0, 0.5, False, 0.0, 0.0)
-    assert set(np.unique(augment(grey, InputSpec(side=32, pad="border"), far, generator()))) == {170}
+    assert set(np.unique(augment(grey, InputSpec(pad="border"), far, generator()))) == {170}
     assert 255 in augment(grey, SPEC, far, generator())
 
 
@@ -115,7 +115,7 @@ def test_what_intensity_and_noise_do_when_off_is_nothing_at_all():
         for how in (Augmentation(), Augmentation(blur_chance=0.5, shift=0.2, mirror=False), OFF):
             before, now = generator(3), generator(3)
             expected = as_it_was(images, pad, how, before)
-            np.testing.assert_array_equal(augment(images, InputSpec(side=32, pad=pad), how, now), expected)
+            np.testing.assert_array_equal(augment(images, InputSpec(pad=pad), how, now), expected)
             assert now.bit_generator.state == before.bit_generator.state
 
 

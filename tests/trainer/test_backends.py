@@ -28,30 +28,36 @@ import keras, numpy as np, torch
 from bundle.preprocess import FEATURES
 from trainer.config import Network
 from trainer.network.architectures import build
-from trainer.network.native import TorchConvolution, TorchNorm, native
+from trainer.network.native import TorchConvolution, TorchDepthwise, TorchNorm, native
 
 keras.utils.set_random_seed(1)
-network, random = Network("residual_cnn", widths=(8, 16), blocks=(1, 2), dropout=0.0), np.random.default_rng(0)
-for side in (32, 25):
+random = np.random.default_rng(0)
+small = Network("residual_cnn", widths=(8, 16), blocks=(1, 2), dropout=0.0)
+lite = Network("efficientnet_lite0", dropout=0.0)
+for network, side, counts in ((small, 32, [8, 0, 8]), (small, 25, [8, 0, 8]), (lite, 50, [33, 16, 49])):
     features = random.random((40, len(FEATURES)), dtype=np.float32)
     plain = build(network, side, 5, features, "plain")
     fast = native(plain)
-    fast.set_weights(plain.get_weights())
-    kinds = [type(layer) for layer in fast.layers]
-    assert kinds.count(TorchConvolution) == kinds.count(TorchNorm) == 8, kinds
+    for kept, made in zip(fast.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_array_equal(kept, made)  # such as those of ImageNet
+    layers = (fast if network is small else fast.get_layer("backbone")).layers
+    kinds = [type(layer) for layer in layers]
+    assert [kinds.count(kind) for kind in (TorchConvolution, TorchDepthwise, TorchNorm)] == counts, kinds
     batch = {"pixels": random.integers(0, 256, (40, side, side, 1), np.uint8), "features": features}
     truth = torch.from_numpy(random.integers(0, 5, 40))
     for training in (True, True, False):
         scores = [model(batch, training=training) for model in (plain, fast)]
-        np.testing.assert_allclose(*(each.detach().numpy() for each in scores), atol=1e-5)
+        np.testing.assert_allclose(*(each.detach().numpy() for each in scores), atol=1e-4)
     losses = [torch.nn.functional.nll_loss(model(batch, training=True).log(), truth) for model in (plain, fast)]
     for loss in losses:
         loss.backward()
+    largest = max(np.linalg.norm(variable.value.grad.numpy()) for variable in plain.trainable_variables)
     for ours, theirs in zip(fast.trainable_variables, plain.trainable_variables, strict=True):
-        one, other = ours.value.grad.numpy(), theirs.value.grad.numpy()  # a rounding may turn one ReLU of thousands
-        assert np.linalg.norm(one - other) < 0.05 * np.linalg.norm(other), ours.path
+        one, other = ours.value.grad.numpy(), theirs.value.grad.numpy()
+        # A rounding may turn one ReLU of thousands, and a shift that a norm takes away again has no gradient but roundings.
+        assert np.linalg.norm(one - other) < 0.05 * np.linalg.norm(other) + 1e-5 * largest, ours.path
     for ours, theirs in zip(fast.get_weights(), plain.get_weights(), strict=True):
-        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
 """
 MEMBER = Path("members") / "01-residual.keras"
 TORCH = {"KERAS_BACKEND": "torch"}
@@ -97,7 +103,7 @@ def test_a_run_learns_and_is_resumed_to_the_bit(data: Path, tmp_path: Path, env:
         assert ours.dtype == np.float32
         np.testing.assert_array_equal(ours, theirs)
     if env:
-        dataset = load_dataset(data, InputSpec(side=24), tmp_path / "whole" / "cache", print)
+        dataset = load_dataset(data, InputSpec(), 24, tmp_path / "whole" / "cache", print)
         inputs = tmp_path / "inputs.npz"
         np.savez(inputs, allow_pickle=False, **plain_inputs(dataset, np.arange(180)))
         under = [scores(tmp_path / "whole" / MEMBER, inputs, backend) for backend in (env, {})]

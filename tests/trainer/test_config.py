@@ -19,12 +19,15 @@ def write(folder: Path, text: str) -> Path:
 
 def test_a_run_is_read_with_its_defaults(tmp_path: Path):
     run = read_run(
-        write(tmp_path, f'name = "shapes"\n[input]\nside = 32\n{MEMBER}[members.augmentation]\nzoom = 1.5\n')
+        write(
+            tmp_path,
+            f'name = "shapes"\n[input]\npad = "border"\n{MEMBER}side = 32\n[members.augmentation]\nzoom = 1.5\n',
+        )
     )
     assert run == Run(
         "shapes",
-        (MemberRun("a", 3, 1, Network("residual_cnn"), augmentation=Augmentation(zoom=1.5)),),
-        InputSpec(side=32),
+        (MemberRun("a", 3, 1, Network("residual_cnn"), side=32, augmentation=Augmentation(zoom=1.5)),),
+        InputSpec(pad="border"),
         Shares(0.1, 0.1),
     )
 
@@ -34,6 +37,7 @@ def test_a_run_is_read_with_its_defaults(tmp_path: Path):
     [
         (f'name = "x"\n{MEMBER}epoch = 4\n', r"run\.toml: members\[0\]: unknown key 'epoch'; did you mean 'epochs'\?"),
         (f'name = "x"\n{MEMBER}batch = "many"\n', r"members\[0\]: batch: expected a whole number, found 'many'"),
+        (f'name = "x"\n{MEMBER}side = 7\n', r"members\[0\]: side must be from 8 to 1024 pixels, found 7"),
         (f'name = "x"\n{MEMBER}batch = 0\n', r"members\[0\]: batch must be at least 1"),
         (f'name = "x"\n{MEMBER}'.replace("}", ", widths = [8] }"), r"network: widths and blocks must be equally long"),
         (

@@ -19,11 +19,11 @@ from trainer.data.report import ClassSize, DataReport, Spread, inspect_data
 from trainer.data.screen import print_data_report
 from trainer.data.split import split_dataset
 
-SPEC = InputSpec(side=16)
+SPEC, SIDE = InputSpec(), 16
 
 
 def report(folder: Path, shares: Shares = Shares()) -> DataReport:
-    return inspect_data(folder, SPEC, shares, None, lambda _: None)
+    return inspect_data(folder, SPEC, SIDE, shares, None, lambda _: None)
 
 
 def planktow_inspect(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -46,7 +46,7 @@ def messy(shapes: Path) -> Path:
 
 
 def test_the_report_is_what_is_in_the_folder(messy: Path):
-    found, dataset = report(messy), load_dataset(messy, SPEC, messy.parent / "cache", print)
+    found, dataset = report(messy), load_dataset(messy, SPEC, SIDE, messy.parent / "cache", print)
     parts = split_dataset(dataset, Shares())
     sizes = {
         label: [
@@ -148,7 +148,7 @@ def test_what_is_kept_and_what_is_printed(messy: Path, tmp_path: Path):
     ):
         assert line in ended.stdout.splitlines()
     said: list[str] = []
-    load_dataset(messy, InputSpec(), out / "cache", said.append)
+    load_dataset(messy, InputSpec(), 64, out / "cache", said.append)
     assert said == []  # training with the same --out reads the arrays that are there
 
 

@@ -18,11 +18,11 @@ from trainer.feed import one_hot
 
 from .conftest import write_shapes
 
-SPEC = InputSpec(side=16)
+SPEC, SIDE = InputSpec(), 16
 
 
-def load(folder: Path, said: list[str] | None = None, spec: InputSpec = SPEC) -> Dataset:
-    return load_dataset(folder, spec, folder.parent / "cache", (said if said is not None else []).append)
+def load(folder: Path, said: list[str] | None = None, side: int = SIDE) -> Dataset:
+    return load_dataset(folder, SPEC, side, folder.parent / "cache", (said if said is not None else []).append)
 
 
 def assert_same(one: Dataset, other: Dataset) -> None:
@@ -41,10 +41,10 @@ def test_every_image_stands_under_its_hash_with_its_label_and_the_bundles_own_pi
     for path in shapes.glob("*/7.png"):
         data = path.read_bytes()
         at = dataset.hashes.index(sha256_hex(data))
-        expected = prepare(data, SPEC)
+        expected = prepare(data, SPEC, [SIDE])
         assert dataset.labels[dataset.classes[at]] == path.parent.name
         assert dataset.files[at] == f"{path.parent.name}/7.png"
-        np.testing.assert_array_equal(dataset.pixels[at], expected.pixels)
+        np.testing.assert_array_equal(dataset.pixels[at], expected.pixels[SIDE])
         np.testing.assert_array_equal(dataset.features[at], expected.features)
 
 
@@ -83,7 +83,7 @@ def test_the_cache_gives_the_same_and_is_not_used_when_a_file_changed(shapes: Pa
     assert_same(second, first)
     write_shapes(shapes, per_class=1, seed=9, first=20)
     assert len(load(shapes, said).hashes) == 63
-    assert load(shapes, said, InputSpec(side=24)).pixels.shape == (63, 24, 24)
+    assert load(shapes, said, 24).pixels.shape == (63, 24, 24)
     assert len(said) == 3
 
 
@@ -155,7 +155,7 @@ def test_a_full_disk_costs_the_cache_and_nothing_else(shapes: Path):
     loading = (
         "import sys, pathlib; from bundle.preprocess import InputSpec; from trainer.data.dataset import load_dataset\n"
         "folder = pathlib.Path(sys.argv[1])\n"
-        "print(load_dataset(folder, InputSpec(side=16), folder.parent / 'cache', print).digest)"
+        "print(load_dataset(folder, InputSpec(), 16, folder.parent / 'cache', print).digest)"
     )
     limit = 5000  # bytes of a file; the arrays are 18,000
     ended = subprocess.run(
@@ -168,7 +168,7 @@ def test_a_full_disk_costs_the_cache_and_nothing_else(shapes: Path):
     assert ended.stderr == ""
     _, not_kept, digest = ended.stdout.splitlines()
     assert not_kept.endswith(".npz: not kept (File too large); the images will be read anew the next time")
-    assert digest == load_dataset(shapes, SPEC, shapes.parent / "elsewhere", print).digest
+    assert digest == load_dataset(shapes, SPEC, SIDE, shapes.parent / "elsewhere", print).digest
     assert list((shapes.parent / "cache").iterdir()) == []
 
 

@@ -24,7 +24,7 @@ from trainer.devices import Devices
 from trainer.train import train_run
 
 SHARES = Shares(0.2, 0.2)
-RECIPE = Recipe(per_class=30, seed=0, input=InputSpec(side=16), shares=SHARES, augmentation=Augmentation())
+RECIPE = Recipe(per_class=30, seed=0, input=InputSpec(), shares=SHARES, augmentation=Augmentation())
 
 
 def made(data: Path, recipe: Recipe = RECIPE, name: str = "enlarged") -> Path:
@@ -34,7 +34,7 @@ def made(data: Path, recipe: Recipe = RECIPE, name: str = "enlarged") -> Path:
 
 
 def read(folder: Path) -> Dataset:
-    return read_dataset(folder, class_files(folder), RECIPE.input, None, lambda _: None)
+    return read_dataset(folder, class_files(folder), RECIPE.input, 16, None, lambda _: None)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -193,11 +193,11 @@ def test_the_command_writes_what_the_recipe_says(shapes: Path, tmp_path: Path):
 def test_a_run_on_an_enlarged_folder_trains_on_copies_and_judges_by_none(shapes: Path, tmp_path: Path):
     folder = made(shapes)
     wider = Shares(0.3, 0.3)  # so that some copies lose their place: their originals now judge
-    member = MemberRun("a", 1, 1, Network("simple_cnn", (4,), (1,)), batch=8)
+    member = MemberRun("a", 1, 1, Network("simple_cnn", (4,), (1,)), side=16, batch=8)
     said: list[str] = []
     record = train_run(
-        Run("x", (member,), InputSpec(side=16), wider),
-        lambda spec: read_dataset(folder, class_files(folder), spec, None, lambda _: None),
+        Run("x", (member,), InputSpec(), wider),
+        lambda spec, side: read_dataset(folder, class_files(folder), spec, side, None, lambda _: None),
         tmp_path / "out",
         said.append,
         lambda: "2026-01-01T00:00:00Z",

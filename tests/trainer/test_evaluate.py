@@ -11,12 +11,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from bundle.greedy import Scored
+from bundle.preprocess import Inputs, InputSpec, prepare
 from trainer.cli import app
 from trainer.judge.evaluate import evaluate_run, write_evaluation
 from trainer.judge.evaluation import evaluate
 
 from .conftest import write_shapes
-from .finishedrun import write_run
+from .finishedrun import SIDES, write_run
 
 PLOTS = (
     "accuracy-by-class-size.png",
@@ -58,10 +59,12 @@ def test_the_figures_are_those_of_the_members_on_the_recorded_test_images(judged
     record = json.loads((out / "evaluation.json").read_text())
     assert (record["part"], record["images"]) == ("test", 24)
     assert [member["name"] for member in record["members"]] == ["01-good", "02-fair", "03-poor"]
-    pixels, features, truth = inputs(run, data, "test")
+    images, truth = inputs(run, data, "test")
     for member in record["members"]:
         model = keras.saving.load_model(run / "members" / f"{member['name']}.keras", compile=False)
-        scores = model.predict({"pixels": pixels, "features": features}, verbose=0)
+        (side,) = {tensor.shape[1] for tensor in model.inputs if tensor.name == "pixels"}
+        pixels = images.pixels[side][..., None]
+        scores = model.predict({"pixels": pixels, "features": images.features}, verbose=0)
         assert member["accuracy"] == pytest.approx((scores.argmax(axis=1) == truth).mean(), abs=1e-6)
         loss = -np.log(scores[np.arange(24), truth]).mean()
         assert member["as_given"]["log_loss"] == pytest.approx(loss, rel=1e-4)
@@ -169,17 +172,12 @@ def test_any_label_can_be_drawn_and_printed_and_the_validation_part_is_said_to_f
     assert cv2.imread(str(tmp_path / "out" / "confusion.png")) is not None
 
 
-def inputs(run: Path, data: Path, part: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The images of a part, read anew and prepared by the bundle's own code."""
-    from bundle.preprocess import InputSpec, prepare
+def inputs(run: Path, data: Path, part: str) -> tuple[Inputs, np.ndarray]:
+    """The images of a part, read anew and prepared by the bundle's own code, and their true classes."""
     from bundle.whole import sha256_hex
 
     record = json.loads((run / "training.json").read_text())
     files = {sha256_hex(path.read_bytes()): path for path in data.glob("*/*.png")}
     found = [files[sha256] for sha256 in record["split"][part]]
-    prepared = [prepare(path.read_bytes(), InputSpec(side=record["input"]["side"])) for path in found]
-    return (
-        np.stack([image.pixels for image in prepared])[..., None],
-        np.stack([image.features for image in prepared]),
-        np.array([record["labels"].index(path.parent.name) for path in found]),
-    )
+    prepared = [prepare(path.read_bytes(), InputSpec(), SIDES) for path in found]
+    return Inputs.of(prepared), np.array([record["labels"].index(path.parent.name) for path in found])

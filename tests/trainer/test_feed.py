@@ -13,13 +13,13 @@ from trainer.config import Augmentation, Imbalance, MemberRun, Network, Teacher
 from trainer.data.dataset import Dataset, load_dataset
 from trainer.feed import TrainingFeed
 
-SPEC = InputSpec(side=16)
+SPEC = InputSpec()
 OFF = Augmentation(0.0, 1.0, 1.0, 0.0, 0.0, False, 0.0, 0.0)
 
 
 @pytest.fixture
 def dataset(shapes: Path) -> Dataset:
-    return load_dataset(shapes, SPEC, shapes.parent / "cache", print)
+    return load_dataset(shapes, SPEC, 16, shapes.parent / "cache", print)
 
 
 def feed(dataset: Dataset, augmentation: Augmentation = OFF) -> TrainingFeed:

@@ -100,11 +100,11 @@ def test_hosts_that_stand_at_different_points_refuse_to_go_on(trained: Path, dat
 
 
 def test_the_hosts_parts_of_an_epoch_are_every_image_once(data: Path, tmp_path: Path):
-    dataset = load_dataset(data, InputSpec(side=24), tmp_path, print)
+    dataset = load_dataset(data, InputSpec(), 24, tmp_path, print)
     features = np.arange(len(dataset.hashes), dtype=np.float32)[:, np.newaxis]  # an image is known by its feature
     dataset = type(dataset)(**(vars(dataset) | {"features": features}))
     member = MemberRun("a", 1, 1, Network("residual_cnn"), batch=20)
-    feed = TrainingFeed(dataset, np.arange(len(features)), member, InputSpec(side=24))
+    feed = TrainingFeed(dataset, np.arange(len(features)), member, InputSpec())
     seen = []
     for host in (0, 1):
         parts = _parts(feed.from_epoch(0), host, 2)

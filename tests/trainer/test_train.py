@@ -17,6 +17,7 @@ from .trainings import command, cut, kill_after_epoch, train, weights, write_run
 SECOND = """
 [[members]]
 name = "simple"
+side = 16
 network = { architecture = "simple_cnn", widths = [8, 16], blocks = [1, 1] }
 epochs = 2
 batch = 16
@@ -47,7 +48,7 @@ def test_a_run_leaves_members_that_know_the_shapes_and_a_record_that_says_so(tra
     assert process.returncode == 0, process.stderr
     record = json.loads((out / "training.json").read_text())
     assert record["labels"] == ["disc", "ring", "rod"]
-    assert record["input"]["side"] == 24
+    assert [member["side"] for member in record["members"]] == [24, 16]
     assert record["data"]["images"] == 180
     assert record["data"]["images_per_class"] == [60, 60, 60]
     assert [member["file"] for member in record["members"]] == ["members/01-residual.keras", "members/02-simple.keras"]

@@ -13,13 +13,12 @@ import numpy as np
 
 RUN = """
 name = "shapes"
-[input]
-side = 24
 [split]
 validation = 0.2
 test = 0.2
 [[members]]
 name = "residual"
+side = 24
 network = {{ architecture = "residual_cnn", widths = [8, 16], blocks = [1, 1] }}
 epochs = {epochs}
 batch = 16

@@ -51,28 +51,28 @@ class Dataset:
     findings: Findings
 
 
-def load_dataset(folder: Path, spec: InputSpec, cache: Path, say: Say) -> Dataset:
-    """The data set in `folder` (FOLDER/CLASS/image), preprocessed for `spec`; the arrays are kept in `cache`.
+def load_dataset(folder: Path, spec: InputSpec, side: int, cache: Path, say: Say) -> Dataset:
+    """The data set in `folder` (FOLDER/CLASS/image), preprocessed for `spec` at `side`; the arrays are kept in `cache`.
 
     The cache is used again only if files, sizes, times, input and the preprocessing code are what they were. `say` takes
     a line for the person. Raises BadData, with the first fault, where a classifier cannot be made from it.
     """
     files = class_files(folder)
     refuse(folder_faults(folder, files))
-    dataset = read_dataset(folder, files, spec, cache, say)
+    dataset = read_dataset(folder, files, spec, side, cache, say)
     refuse([*image_faults(folder, dataset).values()])
     return dataset
 
 
-def read_dataset(folder: Path, files: ClassFiles, spec: InputSpec, cache: Path | None, say: Say) -> Dataset:
+def read_dataset(folder: Path, files: ClassFiles, spec: InputSpec, side: int, cache: Path | None, say: Say) -> Dataset:
     """The usable images among `files`, whatever their number; from `cache` and kept there, unless it is None."""
-    place = cache / f"dataset-{_cache_key(folder, files, spec)[:16]}.npz" if cache else None
+    place = cache / f"dataset-{_cache_key(folder, files, spec, side)[:16]}.npz" if cache else None
     found = kept(place, say) if place else None
     if found is not None:
         return _from_notes(*found)
     total = sum(map(len, files.values()))
     say(f"reading {total} files in {len(files)} classes from {folder}")
-    dataset = _read(folder, files, spec, say)
+    dataset = _read(folder, files, spec, side, say)
     if place:
         keep(place, *_to_notes(dataset), say)
     return dataset
@@ -105,7 +105,7 @@ class _Taken:
     image: Prepared
 
 
-def _read(folder: Path, files: ClassFiles, spec: InputSpec, say: Say) -> Dataset:
+def _read(folder: Path, files: ClassFiles, spec: InputSpec, side: int, say: Say) -> Dataset:
     labels = tuple(_shown(Path(label)) for label in files)
     every = [(index, path) for index, paths in enumerate(files.values()) for path in paths]
     taken: dict[str, _Taken] = {}
@@ -117,7 +117,7 @@ def _read(folder: Path, files: ClassFiles, spec: InputSpec, say: Say) -> Dataset
             data = path.read_bytes()
             sha256 = sha256_hex(data)
             if sha256 not in taken:
-                taken[sha256] = _Taken(index, name, origin_of(data), prepare(data, spec))
+                taken[sha256] = _Taken(index, name, origin_of(data), prepare(data, spec, (side,)))
                 continue
         except OSError as error:
             unreadable.append(f"{name}: {error.strerror}")
@@ -137,7 +137,7 @@ def _read(folder: Path, files: ClassFiles, spec: InputSpec, say: Say) -> Dataset
         tuple(one.origin for one in chosen),
         tuple(one.file for one in chosen),
         np.array([one.index for one in chosen], np.int32),
-        np.array([one.image.pixels for one in chosen], np.uint8).reshape(-1, spec.side, spec.side),  # also for none
+        np.array([one.image.pixels[side] for one in chosen], np.uint8).reshape(-1, side, side),  # also for none
         np.array([one.image.features for one in chosen], np.float32).reshape(-1, len(FEATURES)),
         _digest(labels, hashes, chosen),
         Findings(len(every), tuple(duplicates), tuple(conflicts), tuple(unreadable)),
@@ -154,8 +154,8 @@ def _shown(path: Path) -> str:
     return os.fsencode(path).decode(errors="backslashreplace")
 
 
-def _cache_key(folder: Path, files: ClassFiles, spec: InputSpec) -> str:
-    key = hashlib.sha256(json.dumps([_CACHE_FORMAT, dataclasses.asdict(spec), FEATURES]).encode())
+def _cache_key(folder: Path, files: ClassFiles, spec: InputSpec, side: int) -> str:
+    key = hashlib.sha256(json.dumps([_CACHE_FORMAT, dataclasses.asdict(spec), side, FEATURES]).encode())
     for module in (bundle.preprocess, bundle.imagefile):
         key.update(Path(str(module.__file__)).read_bytes())
     for label, paths in files.items():

@@ -28,6 +28,7 @@ from trainer.data.varied import varied
 
 NOTE = "augmented.json"  # in the new folder: what it was made from, and how
 SCHEMA_VERSION = 1
+SIDE = 8  # pixels, the least there is: the pixels of a data set at a member's side play no part here
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Recipe:
 
     per_class: int  # images, originals and copies together
     seed: int
-    input: InputSpec  # its polarity and limit; side and pad play no part
+    input: InputSpec  # its polarity and limit; its pad plays no part
     shares: Shares  # which images train, and so may be copied
     augmentation: Augmentation
 
@@ -69,7 +70,7 @@ def enlarge(data: Path, out: Path, recipe: Recipe, say: Callable[[str], None]) -
         raise BadData(f"{out}: lies in the data set, or the data set in it; give a folder beside it")
     files = class_files(data)
     refuse(folder_faults(data, files))
-    dataset = read_dataset(data, files, recipe.input, None, say)
+    dataset = read_dataset(data, files, recipe.input, SIDE, None, say)
     refuse([*image_faults(data, dataset).values()])
     if any(dataset.origins):
         raise BadData(f"{data}: has augmented copies already; give the data set that they were made from")

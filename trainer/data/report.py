@@ -81,11 +81,14 @@ class DataReport:
 
 
 def inspect_data(
-    folder: Path, spec: InputSpec, shares: Shares, cache: Path | None, say: Callable[[str], None]
+    folder: Path, spec: InputSpec, side: int, shares: Shares, cache: Path | None, say: Callable[[str], None]
 ) -> DataReport:
-    """The report on `folder`. Reads every image; the arrays are kept in `cache` for training. Raises BadData, BadConfig."""
+    """The report on `folder`. Reads every image; the arrays are kept in `cache` for members that train at `side`.
+
+    Raises BadData, BadConfig.
+    """
     files = class_files(folder)
-    dataset = read_dataset(folder, files, spec, cache, say)
+    dataset = read_dataset(folder, files, spec, side, cache, say)
     empty = {name for name, paths in files.items() if not paths}
     faults = folder_faults(folder, files) + [
         fault for label, fault in image_faults(folder, dataset).items() if label not in empty

@@ -30,7 +30,7 @@ class Evaluated:
     """A run, the images it was judged on, and the judgement."""
 
     run: FinishedRun
-    dataset: Dataset
+    dataset: Dataset  # at the largest side of its members
     part: Part
     counts: NDArray[np.int64]  # (C, 3): images of each class that train, steer (validation) and judge (test)
     evaluation: Evaluation
@@ -40,11 +40,12 @@ def evaluate_run(folder: Path, data: Path, part_name: PartName, say: Say) -> Eva
     """Judges the run in `folder` on a part of its recorded split. Raises BadData."""
     run = read_finished(folder)
     require_usable(run)
-    dataset = load_images(run, data, say)
+    datasets = load_images(run, data, {member.side for member in run.facts.members}, say)
+    dataset = datasets[max(datasets)]
     validation = find_part(run, dataset, data, "validation")
     part = validation if part_name == "validation" else find_part(run, dataset, data, part_name)
     parts = [validation] if part is validation else [validation, part]
-    scores = predict_all(run, dataset, parts, say)
+    scores = predict_all(run, datasets, parts, say)
     counts = _counts(run, dataset)
     say(f"trying ensembles of 1 to {len(run.facts.members)} members")
     evaluation = evaluate(

@@ -11,7 +11,7 @@ COLUMNS, ROWS = 5, 6
 
 
 def draw_mistakes(evaluated: Evaluated) -> Figure:
-    """Wrong verdicts of the hard vote, highest score first, as the members saw the image (scaled to the run's side)."""
+    """Wrong verdicts of the hard vote, highest score first, as the members saw the image (scaled to the largest side)."""
     part, found, labels = evaluated.part, evaluated.evaluation, evaluated.run.facts.labels
     wrong = np.flatnonzero(found.verdicts != part.truth)
     worst = wrong[np.argsort(-found.verdict_scores[wrong], kind="stable")][: COLUMNS * ROWS]

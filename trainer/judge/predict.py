@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -28,15 +28,19 @@ class Part:
     truth: NDArray[np.int32]  # (M,) indices into the record's labels
 
 
-def load_images(run: FinishedRun, data: Path, say: Say) -> Dataset:
-    """The data set that the run was trained on, as it stands in `data` now; says so when it has changed. Raises BadData."""
-    dataset = load_dataset(data, run.facts.input, run.folder / "cache", say)
+def load_images(run: FinishedRun, data: Path, sides: Collection[int], say: Say) -> dict[int, Dataset]:
+    """The data set that the run was trained on, at each of `sides`, as it stands in `data` now; says so when it has changed.
+
+    Raises BadData.
+    """
+    datasets = {side: load_dataset(data, run.facts.input, side, run.folder / "cache", say) for side in sides}
+    dataset = next(iter(datasets.values()))
     if dataset.digest != run.facts.data.digest:
         say(
             f"{data} has changed since {run.path} was written ({run.facts.data.images} images then, {len(dataset.hashes)} "
             "now): only the images that the record names are used, each in the part it had"
         )
-    return dataset
+    return datasets
 
 
 def find_part(run: FinishedRun, dataset: Dataset, data: Path, name: PartName) -> Part:
@@ -66,7 +70,10 @@ def find_part(run: FinishedRun, dataset: Dataset, data: Path, name: PartName) ->
 def predict(
     run: FinishedRun, member: TrainedMember, dataset: Dataset, parts: Sequence[Part]
 ) -> list[NDArray[np.float32]]:
-    """The member's scores, (M, C) float32 for each part. Raises BadData for a file that is not a member of this run."""
+    """The member's scores, (M, C) float32 for each part; `dataset` is at its side.
+
+    Raises BadData for a file that is not a member of this run.
+    """
     import keras  # here, so that what is refused before any member is asked is refused at once
 
     file = run.folder / member.file
@@ -87,10 +94,12 @@ def predict(
     return found
 
 
-def predict_all(run: FinishedRun, dataset: Dataset, parts: Sequence[Part], say: Say) -> list[NDArray[np.float32]]:
-    """The scores of all members, (N, M, C) float32 for each part."""
+def predict_all(
+    run: FinishedRun, datasets: Mapping[int, Dataset], parts: Sequence[Part], say: Say
+) -> list[NDArray[np.float32]]:
+    """The scores of all members, (N, M, C) float32 for each part. datasets: at each member's side."""
     members = []
     for member in run.facts.members:
         say(f"{member.stem} classifies {sum(len(part.images) for part in parts)} images")
-        members.append(predict(run, member, dataset, parts))
+        members.append(predict(run, member, datasets[member.side], parts))
     return [np.stack(scores) for scores in zip(*members, strict=True)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,9 +81,9 @@ def select_members(
         raise BadConfig(
             f"--size is {size}, but the runs given have {len(pool)} different members; choose from 1 to that"
         )
-    dataset = load_images(first, data, say)
-    validation = find_part(first, dataset, data, "validation")
-    scored = Scored(validation.truth, _predict(pool, dataset, validation, say))
+    datasets = load_images(first, data, {each.member.side for each in pool}, say)
+    validation = find_part(first, _any(datasets), data, "validation")
+    scored = Scored(validation.truth, _predict(pool, datasets, validation, say))
     steps = select_greedily(scored, size)
     chosen = [pool[step.member] for step in steps]
     selection = Selection(
@@ -95,7 +95,7 @@ def select_members(
         steps,
         disagreement(scored.scores),
         len(validation.truth),
-        _test(chosen, dataset, data, say),
+        _test(chosen, datasets, data, say),
         out,
     )
     _write(selection, chosen, now())
@@ -129,21 +129,28 @@ def _distinct(pools: Sequence[FinishedRun], say: Say) -> tuple[Candidate, ...]:
     return tuple(taken.values())
 
 
-def _predict(candidates: Sequence[Candidate], dataset: Dataset, part: Part, say: Say) -> NDArray[np.float32]:
+def _any(datasets: Mapping[int, Dataset]) -> Dataset:
+    """At any side: which images it holds, and in which order, is the same at all."""
+    return next(iter(datasets.values()))
+
+
+def _predict(
+    candidates: Sequence[Candidate], datasets: Mapping[int, Dataset], part: Part, say: Say
+) -> NDArray[np.float32]:
     """(N, M, C) scores."""
     found = []
     for each in candidates:
         say(f"{each.name} classifies {len(part.images)} {part.name} images")
-        found.extend(predict(each.run, each.member, dataset, [part]))
+        found.extend(predict(each.run, each.member, datasets[each.member.side], [part]))
     return np.stack(found)
 
 
-def _test(chosen: Sequence[Candidate], dataset: Dataset, data: Path, say: Say) -> Summary | None:
+def _test(chosen: Sequence[Candidate], datasets: Mapping[int, Dataset], data: Path, say: Say) -> Summary | None:
     run = chosen[0].run
     if not run.facts.split.test:
         return None
-    part = find_part(run, dataset, data, "test")
-    verdicts = hard_vote(_predict(chosen, dataset, part, say)).label
+    part = find_part(run, _any(datasets), data, "test")
+    verdicts = hard_vote(_predict(chosen, datasets, part, say)).label
     return score_indices(part.truth, verdicts, run.facts.labels).summary
 
 

@@ -1,7 +1,7 @@
 """A network in the layers that the backend trains fastest.
 
 Only PyTorch needs any: Keras 3.15 copies each convolution's input to channels-first memory there and writes a batch norm out
-in float32 operations of its own, which on a CPU takes more than half of a training step. The two layers below call PyTorch's
+in float32 operations of its own, which on a CPU takes more than half of a training step. The layers below call PyTorch's
 kernels on the memory as it lies. They have the weights of their parents in the same order, and are for training alone: what
 is saved is built of Keras' layers.
 """
@@ -14,26 +14,29 @@ import keras
 
 
 def native(model: keras.Model) -> keras.Model:
-    """The same network with new random weights, to be trained; `model` itself where its own layers are the fastest."""
+    """The same network with the same weights, to be trained; `model` itself where its own layers are the fastest."""
     if keras.backend.backend() != "torch":
         return model
-    return keras.models.clone_model(model, clone_function=_native_layer, recursive=True)
+    fast = keras.models.clone_model(model, clone_function=_native_layer, recursive=True)
+    fast.set_weights(model.get_weights())
+    return fast
 
 
 def _native_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
     kind = type(layer)
     if kind is keras.layers.BatchNormalization and layer.axis in (-1, 3) and layer.center and layer.scale:
         kind = TorchNorm
-    elif kind is keras.layers.Conv2D and _plain(layer):
+    elif kind is keras.layers.Conv2D and _plain(layer) and layer.groups == 1:
         kind = TorchConvolution
+    elif kind is keras.layers.DepthwiseConv2D and _plain(layer) and layer.depth_multiplier == 1:
+        kind = TorchDepthwise
     return kind.from_config(layer.get_config())
 
 
-def _plain(layer: keras.layers.Conv2D) -> bool:
+def _plain(layer: keras.layers.Conv2D | keras.layers.DepthwiseConv2D) -> bool:
     return (
         layer.padding == "same"
         and not layer.use_bias
-        and layer.groups == 1
         and set(layer.dilation_rate) == {1}
         and layer.activation is keras.activations.linear
     )
@@ -44,17 +47,32 @@ class TorchConvolution(keras.layers.Conv2D):
 
     def call(self, inputs: Any) -> Any:
         """(B, H, W, C) to (B, H', W', filters)."""
-        import torch
+        return _convolve(self, inputs, keras.ops.convert_to_tensor(self.kernel).permute(3, 2, 0, 1))
 
-        x = inputs.permute(0, 3, 1, 2)
-        kernel = keras.ops.convert_to_tensor(self.kernel).permute(3, 2, 0, 1)
-        (top, bottom), (left, right) = (
-            _pads(*sizes) for sizes in zip(x.shape[2:], self.kernel_size, self.strides, strict=True)
+
+class TorchDepthwise(keras.layers.DepthwiseConv2D):
+    """Keras' depthwise convolution without a bias, one kernel a channel, padded "same" as TensorFlow pads."""
+
+    def call(self, inputs: Any) -> Any:
+        """(B, H, W, C) to (B, H', W', C)."""
+        return _convolve(
+            self, inputs, keras.ops.convert_to_tensor(self.kernel).permute(2, 3, 0, 1), groups=inputs.shape[-1]
         )
-        if (top, left) != (bottom, right):  # what PyTorch's own padding cannot say
-            x = torch.nn.functional.pad(x, [left, right, top, bottom])
-            top = left = 0
-        return torch.nn.functional.conv2d(x, kernel, stride=self.strides, padding=(top, left)).permute(0, 2, 3, 1)
+
+
+def _convolve(layer: Any, inputs: Any, kernel: Any, groups: int = 1) -> Any:
+    """kernel: (filters, channels of a group, height, width), as PyTorch has it."""
+    import torch
+
+    x = inputs.permute(0, 3, 1, 2)
+    (top, bottom), (left, right) = (
+        _pads(*sizes) for sizes in zip(x.shape[2:], layer.kernel_size, layer.strides, strict=True)
+    )
+    if (top, left) != (bottom, right):  # what PyTorch's own padding cannot say
+        x = torch.nn.functional.pad(x, [left, right, top, bottom])
+        top = left = 0
+    y = torch.nn.functional.conv2d(x, kernel, stride=layer.strides, padding=(top, left), groups=groups)
+    return y.permute(0, 2, 3, 1)
 
 
 def _pads(size: int, width: int, stride: int) -> tuple[int, int]:
