@@ -6,14 +6,15 @@ Axes: N members of the pool, M images, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from bundle.calibration import log_loss
+from bundle.pace import Say
 from bundle.vote import ballots, hard_vote
 
 RULE = "greedy by the hard vote's accuracy on validation, ties by the soft vote's log loss (Caruana et al. 2004)"
@@ -35,6 +36,31 @@ class Step:
     accuracy: float  # of the hard vote with it, on validation, 0..1
     gain: float | None  # over the step before, and so it may be negative; None for the first
     log_loss: float  # nats, of the soft vote with it
+
+
+class Candidate(Protocol):
+    """A member of the pool."""
+
+    @property
+    def name(self) -> str:
+        """For people: where it comes from and what it is called there."""
+
+    @property
+    def sha256(self) -> str:
+        """Of its file."""
+
+
+C = TypeVar("C", bound=Candidate)
+
+
+def distinct(candidates: Iterable[C], say: Say) -> tuple[C, ...]:
+    """Each file once, and said where it stands twice: a member that votes twice is no second opinion."""
+    taken: dict[str, C] = {}
+    for candidate in candidates:
+        before = taken.setdefault(candidate.sha256, candidate)
+        if before is not candidate:
+            say(f"{candidate.name} is the very file {before.name}: it stands in the pool once")
+    return tuple(taken.values())
 
 
 def select_greedily(validation: Scored, size: int) -> tuple[Step, ...]:

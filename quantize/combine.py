@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from bundle.errors import BadBundle, BadConfig
 from bundle.folder import Bundle, open_bundle, write_bundle
-from bundle.greedy import RULE, Scored, Step, disagreement, select_greedily, step_table
+from bundle.greedy import RULE, Scored, Step, disagreement, distinct, select_greedily, step_table
 from bundle.manifest import HashedFile, Member
 from bundle.pace import Say
 from bundle.scores import Summary, score_indices
@@ -41,6 +41,11 @@ class Candidate:
     def member(self) -> Member:
         """As its bundle has it."""
         return self.bundle.manifest.members[self.place]
+
+    @property
+    def sha256(self) -> str:
+        """Of the .tflite file."""
+        return self.member.sha256
 
     @property
     def stem(self) -> str:
@@ -82,7 +87,9 @@ def combine(bundles: Sequence[Path], data: Path, out: Path, size: int, name: str
     for other in opened:
         _require_alike(first, split, other)
         read_recorded(other, split)
-    pool = _distinct(opened, say)
+    pool = distinct(
+        (Candidate(bundle, place) for bundle in opened for place in range(len(bundle.manifest.members))), say
+    )
     if not 1 <= size <= len(pool):
         raise BadConfig(
             f"--size is {size}, but the bundles given have {len(pool)} different members; choose from 1 to that"
@@ -117,17 +124,6 @@ def _require_alike(first: Bundle, split: Split, other: Bundle) -> None:
             )
 
 
-def _distinct(bundles: Sequence[Bundle], say: Say) -> tuple[Candidate, ...]:
-    taken: dict[str, Candidate] = {}
-    for bundle in bundles:
-        for place in range(len(bundle.manifest.members)):
-            candidate = Candidate(bundle, place)
-            before = taken.setdefault(candidate.member.sha256, candidate)
-            if before is not candidate:
-                say(f"{candidate.name} is the very file {before.name}: it stands in the pool once")
-    return tuple(taken.values())
-
-
 def _trace(
     pool: Sequence[Candidate],
     alone: Sequence[Summary],
@@ -147,7 +143,7 @@ def _trace(
         "pool": [
             {
                 "name": each.name,
-                "sha256": each.member.sha256,
+                "sha256": each.sha256,
                 "bundle": each.bundle.digest,
                 "validation_accuracy": round(summary.accuracy, 6),
                 "disagreement": [round(share, 6) for share in row],

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.errors import BadConfig, BadData
-from bundle.greedy import RULE, Scored, Step, disagreement, select_greedily, step_table
+from bundle.greedy import RULE, Scored, Step, disagreement, distinct, select_greedily, step_table
 from bundle.pace import Say
 from bundle.scores import Summary, score_indices
 from bundle.training import (
@@ -41,6 +41,11 @@ class Candidate:
     def member(self) -> TrainedMember:
         """Its file."""
         return self.run.facts.members[self.place]
+
+    @property
+    def sha256(self) -> str:
+        """Of the .keras file."""
+        return self.member.sha256
 
     @property
     def name(self) -> str:
@@ -76,7 +81,7 @@ def select_members(
     for other in pools:
         require_usable(other)
         _require_alike(first, other)
-    pool = _distinct(pools, say)
+    pool = distinct((Candidate(run, place) for run in pools for place in range(len(run.facts.members))), say)
     if not 1 <= size <= len(pool):
         raise BadConfig(
             f"--size is {size}, but the runs given have {len(pool)} different members; choose from 1 to that"
@@ -116,17 +121,6 @@ def _require_alike(first: FinishedRun, other: FinishedRun) -> None:
                 f"{other.path}: has other {what} than {first.path}, so their members cannot be compared or vote together; "
                 "leave one of the two out, or train both on the same data with the same [input] and [split]"
             )
-
-
-def _distinct(pools: Sequence[FinishedRun], say: Say) -> tuple[Candidate, ...]:
-    taken: dict[str, Candidate] = {}
-    for run in pools:
-        for place in range(len(run.facts.members)):
-            candidate = Candidate(run, place)
-            before = taken.setdefault(candidate.member.sha256, candidate)
-            if before is not candidate:
-                say(f"{candidate.name} is the very file {before.name}: it stands in the pool once")
-    return tuple(taken.values())
 
 
 def _any(datasets: Mapping[int, Dataset]) -> Dataset:
@@ -188,7 +182,7 @@ def _trace(selection: Selection, files: Sequence[str]) -> dict[str, Any]:
         "pool": [
             {
                 "name": candidate.name,
-                "sha256": candidate.member.sha256,
+                "sha256": candidate.sha256,
                 "architecture": candidate.member.architecture,
                 "validation_accuracy": round(alone, 6),
                 "disagreement": [round(float(share), 6) for share in row],
