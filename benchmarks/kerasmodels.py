@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from bundle.errors import BadConfig
 from bundle.manifest import Manifest
 from bundle.preprocess import Inputs, Prepared
+from quantize.score import keras_side
 
 BATCH = 32  # images
 
@@ -64,8 +65,8 @@ def _load(files: Sequence[Path], inputs: Inputs) -> None:
 
     for file in files:
         model = keras.saving.load_model(file, compile=False, safe_mode=True)
-        (side,) = {tensor.shape[1] for tensor in model.inputs if tensor.name == "pixels"}
-        _models.append((model, {"pixels": inputs.pixels[side][..., np.newaxis], "features": inputs.features}))
+        pixels = inputs.pixels[keras_side(model)][..., np.newaxis]
+        _models.append((model, {"pixels": pixels, "features": inputs.features}))
     _predict()  # traces the graphs
 
 

@@ -151,15 +151,11 @@ def activation_ranges(float32: bytes, images: Labelled) -> Ranges:
 
 def run(interpreter: Interpreter, images: Labelled) -> None:
     """One batch through a model with pixels and features."""
-    inputs = [
-        (
-            detail,
-            images.inputs.pixels[detail["shape"][1]][..., np.newaxis]
-            if len(detail["shape"]) == 4
-            else images.inputs.features,
-        )
-        for detail in interpreter.get_input_details()
-    ]
+    inputs = []
+    for detail in interpreter.get_input_details():
+        of_pixels, side = len(detail["shape"]) == 4, detail["shape"][1]
+        values = images.inputs.pixels[side][..., np.newaxis] if of_pixels else images.inputs.features
+        inputs.append((detail, values))
     if any(tuple(detail["shape"]) != values.shape for detail, values in inputs):
         for detail, values in inputs:
             interpreter.resize_tensor_input(detail["index"], values.shape)

@@ -40,7 +40,7 @@ class Bundle:
 
     def prepare_grey(self, grey: Pixels) -> Prepared:
         """A decoded image, (H, W) uint8, as the members' input."""
-        return prepare_grey(grey, self.manifest.input, self._sides)
+        return prepare_grey(grey, self.manifest.input, self.manifest.sides)
 
     def load(self, threads: int = 1, order: Sequence[int] | None = None) -> Ensemble:
         """The members, ready to run; each call loads them anew (interpreters are not shared between threads).
@@ -75,10 +75,6 @@ class Bundle:
     def size_bytes(self) -> int:
         """All files together."""
         return sum(len(data) for data in self.contents.values())
-
-    @cached_property
-    def _sides(self) -> tuple[int, ...]:
-        return self.manifest.sides
 
     def _load_member(self, member: Member, threads: int) -> MemberModel:
         where = f"{self.path / member.file}"

@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
@@ -134,7 +135,7 @@ class Manifest:
         if len(set(names)) != len(names):
             raise BadBundle("the manifest names one file twice")
 
-    @property
+    @cached_property
     def sides(self) -> tuple[int, ...]:
         """At which sides, in pixels, the members see an image, the smallest first."""
         return tuple(sorted({member.side for member in self.members}))

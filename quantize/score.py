@@ -40,11 +40,16 @@ def tflite_scores(
     return _by_batch(scores, len(images), model.class_count, out, say)
 
 
+def keras_side(model: Any) -> int:
+    """S, pixels, of a Keras member."""
+    (side,) = {tensor.shape[1] for tensor in model.inputs if tensor.name == "pixels"}
+    return int(side)
+
+
 def keras_scores(model: Any, images: Labelled, out: NDArray[np.float32], say: Say = silent) -> NDArray[np.float32]:
     """(M, C) of a Keras member, written to `out`."""
 
-    (side,) = {tensor.shape[1] for tensor in model.inputs if tensor.name == "pixels"}
-    pixels, features = images.inputs.pixels[side], images.inputs.features
+    pixels, features = images.inputs.pixels[keras_side(model)], images.inputs.features
 
     def scores(batch: slice) -> NDArray[np.float32]:
         grey = np.asarray(pixels[batch])[..., np.newaxis]

@@ -43,9 +43,8 @@ def train_run(
     """
     for member in run.members:
         check(member.network, member.side)  # a fault in the last member must not be found out after hours
-    dataset = load(
-        run.input, run.members[0].side
-    )  # which images it holds, and in which parts, is the same at every side
+    # Which images a data set holds, and in which parts, is the same at every side.
+    dataset = load(run.input, run.members[0].side)
     parts = np.array(split_dataset(dataset, run.split))
     images = {part: np.flatnonzero(parts == part) for part in PARTS}
     unused = len(parts) - sum(map(len, images.values()))
