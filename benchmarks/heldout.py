@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.errors import BadData
+from bundle.training import image_key
+from bundle.whole import sha256_hex
 
 KINDS = ("as trained", "Dirichlet 0.05", "Dirichlet 0.3", "Dirichlet 1", "few dominant", "flipped")
 SIZES = (200, 1_000, 5_000, 20_000)  # images expected in a tow
@@ -68,7 +69,7 @@ def read_held(bundle: Path, images: Path, part: str, true_class: dict[str, int] 
         raise BadData(f"{bundle}: it holds no verdicts of a {part} split; take another bundle")
     classes = len(record["labels"])
     known = true_class if true_class is not None else hashed(images, record["labels"])
-    pairs = [(known[name], verdict) for name, verdict in zip(split, verdicts, strict=True) if name in known]
+    pairs = [(known[key], verdict) for key, verdict in zip(split, verdicts, strict=True) if key in known]
     if not pairs:
         raise BadData(f"{images}: none of the {part} images is there; give the folder of PlanktonSet with --images")
     truth, said = np.array(pairs, np.int64).T
@@ -76,13 +77,13 @@ def read_held(bundle: Path, images: Path, part: str, true_class: dict[str, int] 
 
 
 def hashed(images: Path, labels: Sequence[str]) -> dict[str, int]:
-    """sha-256 of each image file in a class folder -> class; contents in two classes are left out."""
+    """Key of each image file in a class folder -> class; contents in two classes are left out."""
     number = {label: index for index, label in enumerate(labels)}
     found: defaultdict[str, set[int]] = defaultdict(set)
     for file in images.glob("*/*.jpg"):
         if file.parent.name in number:
-            found[hashlib.sha256(file.read_bytes()).hexdigest()].add(number[file.parent.name])
-    return {name: classes.pop() for name, classes in found.items() if len(classes) == 1}
+            found[image_key(sha256_hex(file.read_bytes()))].add(number[file.parent.name])
+    return {key: classes.pop() for key, classes in found.items() if len(classes) == 1}
 
 
 def tows(held: Held, each: int, random: np.random.Generator, sizes: Sequence[int] = SIZES) -> Iterator[SimulatedTow]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from pathlib import Path
 
@@ -11,6 +10,8 @@ from numpy.typing import NDArray
 
 from bundle.errors import BadData
 from bundle.folder import open_bundle
+from bundle.training import image_key
+from bundle.whole import sha256_hex
 from edge.keptscores import pack, unpack
 
 BATCH = 64
@@ -20,15 +21,13 @@ def kept_scores(bundle: Path, images: Path, part: str) -> NDArray[np.float32]:
     """(M, C) scores of the images of the split `part`, in the order of training.json, as a ledger keeps them: of the
     members that the vote asked, packed and unpacked. Raises BadBundle, BadData where an image is missing."""
     opened = open_bundle(bundle)
-    names = json.loads((bundle / "training.json").read_bytes())["split"][part]
-    files = {hashlib.sha256(file.read_bytes()).hexdigest(): file for file in images.glob("*/*.jpg")}
-    if missing := [name for name in names if name not in files]:
-        raise BadData(
-            f"{images}: {len(missing)} of the {len(names)} {part} images are missing; give the whole data set"
-        )
+    keys = json.loads((bundle / "training.json").read_bytes())["split"][part]
+    files = {image_key(sha256_hex(file.read_bytes())): file for file in images.glob("*/*.jpg")}
+    if missing := [key for key in keys if key not in files]:
+        raise BadData(f"{images}: {len(missing)} of the {len(keys)} {part} images are missing; give the whole data set")
     ensemble = opened.load(threads=2)
     packed: list[bytes] = []
-    for first in range(0, len(names), BATCH):
-        batch = [opened.prepare(files[name].read_bytes()) for name in names[first : first + BATCH]]
+    for first in range(0, len(keys), BATCH):
+        batch = [opened.prepare(files[key].read_bytes()) for key in keys[first : first + BATCH]]
         packed += pack(opened.classify(ensemble, batch).mean)
     return unpack(packed, len(opened.labels))

@@ -21,7 +21,8 @@ from bundle.settings import settings_from
 from bundle.whole import sha256_hex
 
 TRAINING = "training.json"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+KEY_DIGITS = 16  # two of a million images share 64 bits with a chance of 3 in 10^8
 
 T = TypeVar("T")
 
@@ -46,9 +47,16 @@ class TrainedMember:
         return PurePosixPath(self.file).stem
 
 
+def image_key(sha256: str) -> str:
+    """How the split names an image: by the first digits of its file's sha-256, since all 64 of each would weigh a third of a
+    member.
+    """
+    return sha256[:KEY_DIGITS]
+
+
 @dataclass(frozen=True)
 class Split:
-    """The sha-256 of the images of each part, in hexadecimal."""
+    """The keys of the images of each part."""
 
     train: tuple[str, ...]
     validation: tuple[str, ...]

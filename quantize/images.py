@@ -17,6 +17,7 @@ from bundle.folder import Bundle
 from bundle.imagefile import IMAGE_SUFFIXES
 from bundle.pace import Say, paced, silent
 from bundle.preprocess import FEATURES, Inputs, InputSpec, Pixels, prepare
+from bundle.training import image_key
 from bundle.whole import sha256_hex
 
 Item = TypeVar("Item")
@@ -46,7 +47,7 @@ class Labelled:
 
 
 def find_images(folder: Path, labels: Sequence[str], say: Say = silent) -> dict[str, Found]:
-    """Every image in FOLDER/LABEL by its sha-256. Content that stands under two labels is left out, as in training.
+    """Every image in FOLDER/LABEL by its key. Content that stands under two labels is left out, as in training.
 
     Raises BadData where there is no folder, or nothing in it for any label.
     """
@@ -61,40 +62,40 @@ def find_images(folder: Path, labels: Sequence[str], say: Say = silent) -> dict[
         if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
     ]
     for image in paced(images, len(images), "images looked at", say):
-        sha256 = sha256_hex(_read(image.path))
-        if found.setdefault(sha256, image).label != image.label:
-            conflicts.add(sha256)
+        key = image_key(sha256_hex(_read(image.path)))
+        if found.setdefault(key, image).label != image.label:
+            conflicts.add(key)
     if not found:
         raise BadData(f"{folder}: no images in sub-folders named for the labels ({labels[0]}, {labels[1]}, …)")
-    return {sha256: image for sha256, image in found.items() if sha256 not in conflicts}
+    return {key: image for key, image in found.items() if key not in conflicts}
 
 
-def require_images(found: Mapping[str, Found], hashes: Sequence[str], part: str, folder: Path) -> None:
+def require_images(found: Mapping[str, Found], keys: Sequence[str], part: str, folder: Path) -> None:
     """Raises BadData unless every image of a part of the split was found."""
-    missing = [sha256 for sha256 in hashes if sha256 not in found]
+    missing = [key for key in keys if key not in found]
     if missing:
         raise BadData(
-            f"{folder}: {len(missing)} of the {len(hashes)} {part} images are not there, for example the one with sha-256 "
-            f"{missing[0]}; give the data set that the members were trained on"
+            f"{folder}: {len(missing)} of the {len(keys)} {part} images are not there, for example the one whose "
+            f"sha-256 begins with {missing[0]}; give the data set that the members were trained on"
         )
 
 
 def load_images(
     found: Mapping[str, Found],
-    hashes: Sequence[str],
+    keys: Sequence[str],
     spec: InputSpec,
     sides: Collection[int],
     store: Callable[[int], Path] | None = None,
     say: Say = silent,
 ) -> Labelled:
-    """The images with these hashes, in this order, through the bundle's preprocessing, at each of `sides`. Raises BadData.
+    """The images with these keys, in this order, through the bundle's preprocessing, at each of `sides`. Raises BadData.
 
     store: names for each side a new .npy file that holds the pixels, mapped into memory; without it they stand in memory.
     """
-    pixels = {side: _room(len(hashes), side, store) for side in sides}
-    features = np.empty((len(hashes), len(FEATURES)), np.float32)
-    for index, sha256 in enumerate(paced(hashes, len(hashes), "images prepared", say)):
-        path = found[sha256].path
+    pixels = {side: _room(len(keys), side, store) for side in sides}
+    features = np.empty((len(keys), len(FEATURES)), np.float32)
+    for index, key in enumerate(paced(keys, len(keys), "images prepared", say)):
+        path = found[key].path
         try:
             prepared = prepare(_read(path), spec, sides)
         except BadImage as error:
@@ -105,7 +106,7 @@ def load_images(
     for filled in pixels.values():
         if isinstance(filled, np.memmap):
             filled.flush()
-    return Labelled(np.array([found[sha256].label for sha256 in hashes], np.int32), Inputs(pixels, features))
+    return Labelled(np.array([found[key].label for key in keys], np.int32), Inputs(pixels, features))
 
 
 def _room(images: int, side: int, store: Callable[[int], Path] | None) -> Pixels:
@@ -148,22 +149,20 @@ def require_varied(labelled: Labelled, folder: Path) -> None:
         )
 
 
-def draw_representative(found: Mapping[str, Found], hashes: Sequence[str], size: int, seed: int) -> list[str]:
+def draw_representative(found: Mapping[str, Found], keys: Sequence[str], size: int, seed: int) -> list[str]:
     """At most `size` of the training images, stratified: one of every class first, then in proportion.
 
     Rare classes come first because an activation range that never saw them clips them. The order within a class is that
-    of sha256(seed:hash), which no library's random generator can change.
+    of sha256(seed:key), which no library's random generator can change.
     """
     classes: dict[int, list[str]] = defaultdict(list)
-    for sha256 in sorted(set(hashes), key=lambda sha256: sha256_hex(f"{seed}:{sha256}".encode())):
-        classes[found[sha256].label].append(sha256)
+    for key in sorted(set(keys), key=lambda key: sha256_hex(f"{seed}:{key}".encode())):
+        classes[found[key].label].append(key)
     # The i-th of n images of a class has rank i/n: all firsts have rank 0, and then each class advances in step.
     ranked = sorted(
-        (place / len(members), label, sha256)
-        for label, members in classes.items()
-        for place, sha256 in enumerate(members)
+        (place / len(members), label, key) for label, members in classes.items() for place, key in enumerate(members)
     )
-    return [sha256 for _, _, sha256 in ranked[:size]]
+    return [key for _, _, key in ranked[:size]]
 
 
 def _read(path: Path) -> bytes:

@@ -35,10 +35,10 @@ def judge(
     with writing_to(near.parent):
         near.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=f".{near.name}.", dir=near.parent) as scratch:
-            hashes = [*split.validation, *split.test]
+            keys = [*split.validation, *split.test]
             loaded = [MemberModel(model, name, threads()) for name, model in models.items()]
             sides = {model.side for model in loaded}
-            images = load_images(found, hashes, spec, sides, lambda side: Path(scratch) / f"pixels-{side}.npy", say)
+            images = load_images(found, keys, spec, sides, lambda side: Path(scratch) / f"pixels-{side}.npy", say)
             scores = []
             for model in loaded:
                 say(f"{model.name}: on {len(images)} images")

@@ -29,11 +29,11 @@ def make_reference(bundle: Path, data: Path, say: Say) -> Reference:
     Raises BadBundle and BadData where the bundle does not say which images those are, or one of them is missing.
     """
     opened = open_bundle(bundle)
-    hashes = split_of(opened).validation
-    say(f"looking for the {len(hashes)} validation images of '{opened.manifest.name}' in {data}")
+    keys = split_of(opened).validation
+    say(f"looking for the {len(keys)} validation images of '{opened.manifest.name}' in {data}")
     found = find_images(data, opened.labels, say)
-    require_images(found, hashes, "validation", data)
-    paths = [found[sha256].path for sha256 in hashes]
+    require_images(found, keys, "validation", data)
+    paths = [found[key].path for key in keys]
     verdicts, seen = look(opened, (decoded(opened, path) for path in paced(paths, len(paths), "images", say)))
     return reference_of(opened, verdicts, seen)
 

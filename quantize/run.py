@@ -113,8 +113,8 @@ def _images(
         require_images(found, getattr(record.split, part), part, folder)
     drawn = draw_representative(found, record.split.train, settings.representative_images, settings.seed)
     sets, sides = [], {member.side for member in record.members}
-    for which, hashes in ((REPRESENTATIVE, drawn), (HELD_OUT, [*record.split.validation, *record.split.test])):
-        images = load_images(found, hashes, record.input, sides, partial(pixels_file, scratch, which), say)
+    for which, keys in ((REPRESENTATIVE, drawn), (HELD_OUT, [*record.split.validation, *record.split.test])):
+        images = load_images(found, keys, record.input, sides, partial(pixels_file, scratch, which), say)
         write_images(scratch, which, images)
         sets.append(images)
     representative, held_out = sets[0], HeldOutImages(sets[1], len(record.split.validation))

@@ -87,10 +87,10 @@ def _held_out(bundle: Bundle, split: Split, recorded: Recorded, folder: Path, sa
     found = find_images(folder, bundle.labels, say)
     parts = {}
     for part in ("validation", "test"):
-        hashes = getattr(split, part)
-        require_images(found, hashes, part, folder)
+        keys = getattr(split, part)
+        require_images(found, keys, part, folder)
         verdicts = getattr(recorded.verdicts, part)
-        parts[part] = [Expected(found[sha256], verdict) for sha256, verdict in zip(hashes, verdicts, strict=True)]
+        parts[part] = [Expected(found[key], verdict) for key, verdict in zip(keys, verdicts, strict=True)]
     _require_same_truth(parts["validation"], recorded, bundle.labels, folder)
     return parts
 

@@ -57,7 +57,7 @@ class Record:
     data: dict[str, Any]
     members: tuple[Member, ...]
     hard_vote_test: Summary  # of the Keras members
-    split: dict[str, list[str]]  # sha-256 of the images of each part
+    split: dict[str, list[str]]  # keys of the images of each part
 
     @staticmethod
     def of(
@@ -69,7 +69,7 @@ class Record:
         now: str,
     ) -> Record:
         """The record of a run as far as it has come."""
-        findings = dataset.findings
+        findings, keys = dataset.findings, dataset.keys
         return Record(
             schema_version=SCHEMA_VERSION,
             created=max(member.finished for member in members) if members else now,
@@ -86,7 +86,7 @@ class Record:
             },
             members=tuple(members),
             hard_vote_test=ensemble,
-            split={part: [dataset.hashes[image] for image in chosen] for part, chosen in images.items()},
+            split={part: [keys[image] for image in chosen] for part, chosen in images.items()},
         )
 
 

@@ -18,7 +18,7 @@ from bundle.errors import BadBundle, BadConfig, BadData
 from bundle.folder import Bundle, open_bundle
 from bundle.machine import usable_cores
 from bundle.preprocess import InputSpec, Pixels
-from bundle.training import FinishedRun, read_finished
+from bundle.training import FinishedRun, image_key, read_finished
 from bundle.whole import sha256_hex, write_whole_with
 from trainer.config import Augmentation, Teacher
 from trainer.data.augment import augment
@@ -40,7 +40,7 @@ def soft_labels(
     result is kept in `cache`. Raises BadConfig for a member that is missing, knows other classes, or was trained on an
     image that this run does not train on: through such a teacher the test images would leak.
     """
-    members = [each for name in teacher.members for each in _members(Path(name), set(hashes), load)]
+    members = [each for name in teacher.members for each in _members(Path(name), set(map(image_key, hashes)), load)]
     key = hashlib.sha256(
         json.dumps([teacher.views, dataclasses.asdict(how), hashes, [member.sha256 for member in members]]).encode()
     ).hexdigest()
@@ -72,7 +72,10 @@ class _Member:
 
 
 def _members(path: Path, ours: set[str], load: Load) -> list[_Member]:
-    """The model in the .keras file `path`, or those of the bundle in the folder `path`; `ours`: the run's training images."""
+    """The model in the .keras file `path`, or those of the bundle in the folder `path`.
+
+    ours: keys of the run's training images.
+    """
     where = path if path.is_dir() else path.parent.parent
     if not path.exists():
         raise BadConfig(f"{path}: the teacher names a member that is not there; train it first")

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bundle.folder import Bundle
+from bundle.training import TRAINING, image_key
 from edge.demo.flowcam import Specimen
 from edge.oneoff import find_targets
 
 MOST = 400  # images shown, evenly spread over a larger folder: the demo is to end soon and fits in memory
-TRAINING_RECORD = "training.json"
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def choose(specimens: Sequence[Specimen], bundle: Bundle) -> Showing:
     if not all(image.taxon in bundle.labels for image in specimens):
         specimens = [replace(image, taxon=None) for image in specimens]
     name, seen = bundle.manifest.name, _trained_on(bundle)
-    unseen = tuple(image for image in specimens if image.sha256 not in seen)
+    unseen = tuple(image for image in specimens if image_key(image.sha256) not in seen)
     if not seen:
         remark = f"{name} does not say what it was trained on: it may know these images already"
     elif not unseen:
@@ -58,9 +58,9 @@ def _taxon(file: Path, folder: Path) -> str | None:
 
 
 def _trained_on(bundle: Bundle) -> frozenset[str]:
-    """The sha-256 of the images in the parts `train` and `validation` of the bundle's split; empty where none is given."""
+    """The keys of the images in the parts `train` and `validation` of the bundle's split; empty where none is given."""
     try:
-        split = json.loads(bundle.contents[TRAINING_RECORD])["split"]
-        return frozenset(sha256 for part in ("train", "validation") for sha256 in split[part])
+        split = json.loads(bundle.contents[TRAINING])["split"]
+        return frozenset(key for part in ("train", "validation") for key in split[part])
     except (KeyError, TypeError, ValueError):
         return frozenset()  # a record by another trainer: nothing is known, and the remark says so

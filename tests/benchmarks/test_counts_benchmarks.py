@@ -1,6 +1,5 @@
 """The benchmarks of counts run, tiny and on made-up images, without PlanktonSet."""
 
-import hashlib
 import json
 from dataclasses import replace
 
@@ -11,6 +10,8 @@ from benchmarks import abstention
 from benchmarks.counts_error import bray_curtis, by_table, judge, main, ours, plain_acc, raw, rounds_of, table
 from benchmarks.heldout import KINDS, Held, prevalence, read_held, tows
 from bundle.errors import BadData
+from bundle.training import image_key
+from bundle.whole import sha256_hex
 
 RECALL = 0.8
 
@@ -37,7 +38,7 @@ def recorded(tmp_path):
             file = tmp_path / "images" / labels[label] / f"{part}-{number}.jpg"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(data)
-            split[part].append(hashlib.sha256(data).hexdigest())
+            split[part].append(image_key(sha256_hex(data)))
             verdicts[part].append(label if random.random() < RECALL else -1)
     bundle = tmp_path / "made-up"
     bundle.mkdir()

@@ -16,6 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from bundle.errors import BadConfig, BadData
+from bundle.training import image_key
 from bundle.whole import json_bytes, sha256_hex
 from edge.cli import app
 from edge.counts import Accounting
@@ -155,7 +156,7 @@ def with_split(bundle, **split):
 
 def test_images_that_the_classifier_was_trained_or_tuned_on_are_left_out(tiny):
     images = specimens(5)
-    known = [image.sha256 for image in images]
+    known = [image_key(image.sha256) for image in images]
     showing = choose(images, with_split(tiny, train=known[:2], validation=known[2:3], test=known[3:4]))
     assert showing.specimens == tuple(images[3:])  # the last one is in no part: it is new too
     assert showing.held_out
@@ -173,7 +174,9 @@ def test_without_a_record_of_the_split_all_are_shown_and_it_is_said(tiny, record
 
 def test_when_it_was_trained_on_all_of_them_that_is_said(tiny):
     images = specimens(2)
-    showing = choose(images, with_split(tiny, train=[image.sha256 for image in images], validation=[], test=[]))
+    showing = choose(
+        images, with_split(tiny, train=[image_key(image.sha256) for image in images], validation=[], test=[])
+    )
     assert (showing.specimens, showing.held_out) == (tuple(images), False)
     assert "trained on all of these images" in showing.remark
 

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from bundle.preprocess import FEATURES, Inputs, InputSpec, prepare
 from bundle.scores import score_indices
+from bundle.training import image_key
 from bundle.whole import sha256_hex
 
 LABELS = ("disc", "ring", "rod")
@@ -52,7 +53,7 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
         split["test"] += hashes[48:]
     inputs = inputs_of(found, split["train"])
     features = inputs.features
-    classes = np.array([found[sha256][1] for sha256 in split["train"]])
+    classes = np.array([found[key][1] for key in split["train"]])
     (folder / "members").mkdir(parents=True)
     members = []
     for number, (name, build) in enumerate((("residual", residual), ("simple", simple)), start=1):
@@ -71,7 +72,7 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> TinyRun:
         }
         members.append(member_entry(file, f"{name}_cnn", SIDES[name]) | more)
     record = {
-        "schema_version": 2,
+        "schema_version": 3,
         "created": "2026-11-23T12:00:00Z",
         "name": "tiny",
         "labels": list(LABELS),
@@ -100,19 +101,19 @@ def copy_of_run(tiny_run: TinyRun, tmp_path: Path) -> Callable[..., TinyRun]:
     return copy
 
 
-def inputs_of(found: dict[str, tuple[bytes, int]], hashes: list[str]) -> Inputs:
+def inputs_of(found: dict[str, tuple[bytes, int]], keys: list[str]) -> Inputs:
     """These images as the members see them."""
-    return Inputs.of([prepare(found[sha256][0], InputSpec(), SIDES.values()) for sha256 in hashes])
+    return Inputs.of([prepare(found[key][0], InputSpec(), SIDES.values()) for key in keys])
 
 
 def on_validation(
-    model: keras.Model, side: int, found: dict[str, tuple[bytes, int]], hashes: list[str]
+    model: keras.Model, side: int, found: dict[str, tuple[bytes, int]], keys: list[str]
 ) -> dict[str, Any]:
     """What the trainer records of a member."""
-    inputs = inputs_of(found, hashes)
+    inputs = inputs_of(found, keys)
     batch = {"pixels": inputs.pixels[side][..., np.newaxis], "features": inputs.features}
     verdicts = model.predict_on_batch(batch).argmax(axis=1).astype(np.int32)
-    truth = np.array([found[sha256][1] for sha256 in hashes], np.int32)
+    truth = np.array([found[key][1] for key in keys], np.int32)
     return dataclasses.asdict(score_indices(truth, verdicts, LABELS).summary)
 
 
@@ -127,7 +128,7 @@ def member_entry(file: Path, architecture: str, side: int) -> dict[str, Any]:
 
 
 def render_data(folder: Path) -> dict[str, tuple[bytes, int]]:
-    """Writes PER_CLASS images of each label; returns the bytes and class index of each by sha-256."""
+    """Writes PER_CLASS images of each label; returns the bytes and class index of each by its key."""
     random = np.random.default_rng(7)
     found = {}
     for index, label in enumerate(LABELS):
@@ -135,7 +136,7 @@ def render_data(folder: Path) -> dict[str, tuple[bytes, int]]:
         for number in range(PER_CLASS):
             data = cv2.imencode(".png", draw(label, random))[1].tobytes()
             (folder / label / f"{number:03d}.png").write_bytes(data)
-            found[sha256_hex(data)] = (data, index)
+            found[image_key(sha256_hex(data))] = (data, index)
     return found
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from bundle.folder import open_bundle, write_bundle
 from bundle.manifest import HashedFile
 from bundle.preprocess import FEATURES, InputSpec
+from bundle.training import image_key
 from bundle.whole import json_bytes, sha256_hex
 from tests.bundle.rendered import file_of, organism
 
@@ -40,7 +41,7 @@ def make(folder: Path, validation: int, test: int = 0) -> Made:
             )
     split["validation"].append(_written(folder / "data" / "jelly" / "between.png", file_of(".png", organism(*BETWEEN))))
     training = {
-        "schema_version": 2,
+        "schema_version": 3,
         "created": "2026-11-23T12:00:00Z",
         "name": "tiny",
         "labels": list(LABELS),
@@ -60,4 +61,4 @@ def make(folder: Path, validation: int, test: int = 0) -> Made:
 
 def _written(path: Path, data: bytes) -> str:
     path.write_bytes(data)
-    return sha256_hex(data)
+    return image_key(sha256_hex(data))

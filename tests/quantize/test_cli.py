@@ -13,6 +13,7 @@ import pytest
 
 from bundle.folder import open_bundle
 from bundle.manifest import VoteRule
+from bundle.training import image_key
 from bundle.whole import sha256_hex
 from quantize.config import Settings
 from quantize.run import quantize
@@ -70,11 +71,11 @@ def test_the_bundle_holds_what_the_run_and_the_settings_say(finished, tiny_run):
 def test_the_bundle_classifies_images_as_its_record_says(finished, tiny_run):
     _, bundle = finished
     ensemble = bundle.load()
-    by_hash = {sha256_hex(path.read_bytes()): path for path in tiny_run.data.rglob("*.png")}
+    by_key = {image_key(sha256_hex(path.read_bytes())): path for path in tiny_run.data.rglob("*.png")}
     counts = np.zeros((3, 4), int)
-    for sha256 in tiny_run.record["split"]["validation"]:
-        verdict = bundle.classify(ensemble, [bundle.prepare(by_hash[sha256].read_bytes())])
-        counts[bundle.labels.index(by_hash[sha256].parent.name), verdict.label[0]] += 1  # NO_LABEL, -1, is the last
+    for key in tiny_run.record["split"]["validation"]:
+        verdict = bundle.classify(ensemble, [bundle.prepare(by_key[key].read_bytes())])
+        counts[bundle.labels.index(by_key[key].parent.name), verdict.label[0]] += 1  # NO_LABEL, -1, is the last
     record = json.loads(bundle.contents["validation.json"])
     assert record["confusion"] == counts.tolist()
     assert record["quantised"]["representative_images"] == 40
@@ -281,10 +282,10 @@ def test_a_corrupt_member_is_refused(copy_of_run, tiny_run, tmp_path):
 
 
 def test_a_data_set_without_the_images_of_the_split_is_refused(copy_of_run, tiny_run, tmp_path):
-    split = tiny_run.record["split"] | {"validation": ["f" * 64, *tiny_run.record["split"]["validation"]]}
+    split = tiny_run.record["split"] | {"validation": ["f" * 16, *tiny_run.record["split"]["validation"]]}
     out = tmp_path / "out"
     line = refused(planktow_quantize(copy_of_run(split=split), out), out)
-    assert "1 of the 37 validation images are not there, for example the one with sha-256 ffff" in line
+    assert "1 of the 37 validation images are not there, for example the one whose sha-256 begins with ffff" in line
 
 
 def test_a_missing_data_folder_is_refused(tiny_run, tmp_path):

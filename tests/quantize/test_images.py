@@ -7,6 +7,7 @@ import pytest
 
 from bundle.errors import BadData
 from bundle.preprocess import FEATURES, InputSpec, prepare
+from bundle.training import image_key
 from bundle.whole import sha256_hex
 from quantize.images import Found, draw_representative, find_images, load_images, require_images, require_varied
 
@@ -14,17 +15,17 @@ SPEC, SIDES = InputSpec(), (16, 24)
 
 
 def picture(folder: Path, name: str, grey: int) -> str:
-    """Writes a grey PNG and returns its sha-256."""
+    """Writes a grey PNG and returns its key."""
     data = cv2.imencode(".png", np.full((9, 12), grey, np.uint8))[1].tobytes()
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
     (folder / name).write_bytes(data)
-    return sha256_hex(data)
+    return image_key(sha256_hex(data))
 
 
 def many(counts: dict[int, int]) -> dict[str, Found]:
     """Images that are nowhere: `counts` of each class index."""
     return {
-        sha256_hex(f"{label} {number}".encode()): Found(Path("nowhere"), label)
+        image_key(sha256_hex(f"{label} {number}".encode())): Found(Path("nowhere"), label)
         for label, count in counts.items()
         for number in range(count)
     }
@@ -67,10 +68,10 @@ def test_missing_images_are_counted_and_one_is_named(tmp_path):
     found = find_images(tmp_path, ("a", "b"))
     require_images(found, [there], "test", tmp_path)
     with pytest.raises(BadData) as refused:
-        require_images(found, [there, "1" * 64, "2" * 64], "validation", tmp_path)
+        require_images(found, [there, "1" * 16, "2" * 16], "validation", tmp_path)
     assert str(refused.value) == (
-        f"{tmp_path}: 2 of the 3 validation images are not there, for example the one with sha-256 {'1' * 64}; give the data "
-        "set that the members were trained on"
+        f"{tmp_path}: 2 of the 3 validation images are not there, for example the one whose sha-256 begins with {'1' * 16}; give "
+        "the data set that the members were trained on"
     )
 
 
@@ -99,7 +100,7 @@ def test_an_image_that_can_no_longer_be_read_is_refused_by_name(tmp_path):
     (tmp_path / "a" / "1.png").write_bytes(data)
     found = find_images(tmp_path, ("a", "b"))
     with pytest.raises(BadData, match=r"a/1\.png: .*; the members were trained when it could be read"):
-        load_images(found, [sha256_hex(data)], SPEC, SIDES)
+        load_images(found, [image_key(sha256_hex(data))], SPEC, SIDES)
 
 
 def test_the_representative_images_show_every_class_first_and_then_keep_the_proportions():

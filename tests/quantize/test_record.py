@@ -12,7 +12,7 @@ def test_a_record_is_read_with_the_bytes_it_came_from(tiny_run):
     stated = tiny_run.record
     assert data == (tiny_run.folder / "training.json").read_bytes()
     assert record == Record(
-        schema_version=2,
+        schema_version=3,
         created="2026-11-23T12:00:00Z",
         name="tiny",
         labels=("disc", "ring", "rod"),
@@ -42,9 +42,9 @@ def test_a_folder_without_a_record_is_refused(tmp_path):
     ("text", "message"),
     [
         ("{", "not valid JSON"),
-        ("[]", "schema_version is None, this version of Planktow reads 2"),
-        ('{"schema_version": 1}', "schema_version is 1, this version of Planktow reads 2"),
-        ('{"schema_version": 2}', "missing key 'created'"),
+        ("[]", "schema_version is None, this version of Planktow reads 3"),
+        ('{"schema_version": 1}', "schema_version is 1, this version of Planktow reads 3"),
+        ('{"schema_version": 3}', "missing key 'created'"),
     ],
 )
 def test_a_file_that_is_no_record_is_refused(tmp_path, text, message):

@@ -14,6 +14,7 @@ from bundle.folder import open_bundle, write_bundle
 from bundle.manifest import HashedFile
 from bundle.pace import silent
 from bundle.preprocess import InputSpec
+from bundle.training import image_key
 from bundle.whole import json_bytes, sha256_hex
 from quantize.cli import app
 from quantize.recorded import FILE, read_recorded
@@ -39,11 +40,11 @@ def dim(tmp_path) -> tuple[Path, Path]:
             data = file_of(".png", image)
             (tmp_path / "data" / name / f"{number}.png").write_bytes(data)
             part = "test" if number > 3 else "validation"
-            split[part].append(sha256_hex(data))
+            split[part].append(image_key(sha256_hex(data)))
             truth[part].append(label)
     tiny = open_bundle(TINY)
     training = {
-        "schema_version": 2,
+        "schema_version": 3,
         "created": "2026-11-23T12:00:00Z",
         "name": "tiny",
         "labels": list(LABELS),

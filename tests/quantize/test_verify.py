@@ -19,6 +19,7 @@ from bundle.folder import open_bundle, write_bundle
 from bundle.manifest import HashedFile
 from bundle.preprocess import FEATURES, InputSpec
 from bundle.scores import confusion
+from bundle.training import image_key
 from bundle.whole import json_bytes, sha256_hex
 from quantize.verification import Changed
 from quantize.verified import print_verification
@@ -60,12 +61,12 @@ def made(tmp_path_factory) -> Made:
             path = root / "data" / name / f"{number}.png"
             path.write_bytes(data)
             part = "test" if number % 3 == 0 else "validation"
-            split[part].append(sha256_hex(data))
+            split[part].append(image_key(sha256_hex(data)))
             verdicts[part].append(verdict)
             truth += [label] if part == "validation" else []
-            files[sha256_hex(data)] = path
+            files[image_key(sha256_hex(data))] = path
     training = {
-        "schema_version": 2,
+        "schema_version": 3,
         "created": "2026-11-23T12:00:00Z",
         "name": "tiny",
         "labels": list(LABELS),
@@ -204,7 +205,7 @@ def test_a_missing_image_is_refused(made, tmp_path):
     with pytest.raises(BadData) as refused:
         quietly(made.bundle, tmp_path / "data")
     assert str(refused.value).startswith(
-        f"{tmp_path / 'data'}: 1 of the 60 test images are not there, for example the one with sha-256 {gone}; "
+        f"{tmp_path / 'data'}: 1 of the 60 test images are not there, for example the one whose sha-256 begins with {gone}; "
     )
 
 

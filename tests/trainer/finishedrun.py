@@ -23,9 +23,9 @@ def write_run(folder: Path, data: Path, members: Sequence[tuple[str, float]], na
     dataset = datasets[SIDES[0]]
     split = {
         part: [
-            sha256
+            key
             for label in range(len(dataset.labels))
-            for sha256 in sorted(dataset.hashes[image] for image in np.flatnonzero(dataset.classes == label))[chosen]
+            for key in sorted(dataset.keys[image] for image in np.flatnonzero(dataset.classes == label))[chosen]
         ]
         for part, chosen in SPLIT.items()
     }
@@ -54,7 +54,7 @@ def write_run(folder: Path, data: Path, members: Sequence[tuple[str, float]], na
             }
         )
     record = {
-        "schema_version": 2,
+        "schema_version": 3,
         "created": "2026-05-01T13:05:00Z",
         "name": name,
         "labels": list(dataset.labels),
@@ -92,7 +92,7 @@ def fitted(dataset: Dataset, train: Sequence[str], noise: float) -> Any:
     joined = layers.Concatenate()([coarse, features])
     head = layers.Dense(len(dataset.labels), activation="softmax")
     model = keras.Model([pixels, features], head(joined))
-    place = {sha256: image for image, sha256 in enumerate(dataset.hashes)}
+    place = {key: image for image, key in enumerate(dataset.keys)}
     images = np.array([place[sha256] for sha256 in train])
     inputs = {"pixels": dataset.pixels[images][..., None], "features": dataset.features[images]}
     known = keras.ops.convert_to_numpy(keras.Model([pixels, features], joined)(inputs))

@@ -204,7 +204,7 @@ def test_a_run_on_an_enlarged_folder_trains_on_copies_and_judges_by_none(shapes:
         Devices(),
     )
     dataset = read(folder)
-    copies = {sha256 for sha256, origin in zip(dataset.hashes, dataset.origins, strict=True) if origin}
+    copies = {key for key, origin in zip(dataset.keys, dataset.origins, strict=True) if origin}
     assert copies & set(record.split["train"])
     assert not copies & {*record.split["validation"], *record.split["test"]}
     unused = len(copies - set(record.split["train"]))

@@ -174,10 +174,11 @@ def test_any_label_can_be_drawn_and_printed_and_the_validation_part_is_said_to_f
 
 def inputs(run: Path, data: Path, part: str) -> tuple[Inputs, np.ndarray]:
     """The images of a part, read anew and prepared by the bundle's own code, and their true classes."""
+    from bundle.training import image_key
     from bundle.whole import sha256_hex
 
     record = json.loads((run / "training.json").read_text())
-    files = {sha256_hex(path.read_bytes()): path for path in data.glob("*/*.png")}
-    found = [files[sha256] for sha256 in record["split"][part]]
+    files = {image_key(sha256_hex(path.read_bytes())): path for path in data.glob("*/*.png")}
+    found = [files[key] for key in record["split"][part]]
     prepared = [prepare(path.read_bytes(), InputSpec(), SIDES) for path in found]
     return Inputs.of(prepared), np.array([record["labels"].index(path.parent.name) for path in found])

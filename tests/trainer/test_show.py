@@ -18,7 +18,7 @@ MEMBER = {
     "settings": {"name": "a", "seed": 1, "network": {"widths": [4, 8], "weights": None}, "mirror": True},
 }
 RECORD = {
-    "schema_version": 2,
+    "schema_version": 3,
     "created": "2026-05-01T13:05:00Z",
     "name": "small",
     "labels": ["disc", "ring"],
@@ -71,7 +71,7 @@ def test_nested_settings_are_compared_and_what_is_not_there_is_not_printed(tmp_p
 
 def test_a_record_that_is_none_is_refused_in_one_line(tmp_path: Path):
     for text, words in (
-        ("[]", "schema_version is None, this version of Planktow reads 2"),
+        ("[]", "schema_version is None, this version of Planktow reads 3"),
         (json.dumps({**RECORD, "labels": ["disc"]}), "1 label(s), but a classifier needs at least two"),
         (json.dumps({**RECORD, "members": [{"file": "../x.keras"}]}), "members[0]: missing key 'sha256'"),
         (json.dumps({**RECORD, "split": None}), "split: expected a table, found None"),

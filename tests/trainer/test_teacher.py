@@ -13,6 +13,7 @@ from bundle.folder import Bundle, open_bundle, write_bundle
 from bundle.labels import format_labels
 from bundle.manifest import HashedFile
 from bundle.preprocess import FEATURES, Inputs, InputSpec
+from bundle.training import image_key
 from bundle.whole import sha256_hex
 from trainer.config import Augmentation, Network, Teacher
 from trainer.data.augment import augment
@@ -39,14 +40,14 @@ def teach(
     (folder / "members").mkdir(parents=True)
     model.save(folder / "members" / "01-t.keras")
     record = {
-        "schema_version": 2,
+        "schema_version": 3,
         "created": "2026-01-01T00:00:00Z",
         "name": "teacher",
         "input": dataclasses.asdict(InputSpec()),
         "features": FEATURES,
         "data": {"digest": dataset.digest, "images": len(dataset.hashes)},
         "labels": labels or dataset.labels,
-        "split": {"train": hashes, "validation": [], "test": []},
+        "split": {"train": list(map(image_key, hashes)), "validation": [], "test": []},
         "members": [{"file": "members/01-t.keras", "sha256": "0" * 64, "architecture": "simple_cnn", "side": side}],
     }
     (folder / "training.json").write_text(json.dumps(record))

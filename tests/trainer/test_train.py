@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bundle.training import image_key
 from bundle.whole import sha256_hex
 
 from .conftest import write_shapes
@@ -57,8 +58,8 @@ def test_a_run_leaves_members_that_know_the_shapes_and_a_record_that_says_so(tra
         assert len(member["history"]) == member["settings"]["epochs"]
     assert record["members"][0]["test"]["accuracy"] > 0.8  # a third is chance
     assert record["members"][0]["test"]["images"] == len(record["split"]["test"])
-    parts = [sha256 for part in ("train", "validation", "test") for sha256 in record["split"][part]]
-    assert sorted(parts) == sorted({sha256_hex(path.read_bytes()) for path in data.glob("*/*.png")})
+    parts = [key for part in ("train", "validation", "test") for key in record["split"][part]]
+    assert sorted(parts) == sorted({image_key(sha256_hex(path.read_bytes())) for path in data.glob("*/*.png")})
     assert list((out / "tensorboard").rglob("events.out.tfevents.*"))
     assert not list((out / "checkpoints").glob("*"))
 

@@ -18,6 +18,7 @@ import bundle.preprocess
 from bundle.errors import BadData, BadImage
 from bundle.pace import Say, paced
 from bundle.preprocess import FEATURES, InputSpec, Prepared, prepare
+from bundle.training import image_key
 from bundle.whole import sha256_hex
 from trainer.data.cache import keep, kept
 from trainer.data.classfolders import ClassFiles, class_files, folder_faults
@@ -49,6 +50,11 @@ class Dataset:
     features: NDArray[np.float32]  # (M, F)
     digest: str  # sha-256 over every hash and label
     findings: Findings
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """M names, by which a record's split means these images."""
+        return tuple(map(image_key, self.hashes))
 
 
 def load_dataset(folder: Path, spec: InputSpec, side: int, cache: Path, say: Say) -> Dataset:

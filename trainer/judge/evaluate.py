@@ -68,12 +68,12 @@ def write_evaluation(evaluated: Evaluated, out: Path) -> None:
 def _counts(run: FinishedRun, dataset: Dataset) -> NDArray[np.int64]:
     """(C, 3) images of each class in each part of the record; those gone from the data set since are not counted."""
     split = run.facts.split
-    part = {sha256: index for index, part in enumerate((split.train, split.validation, split.test)) for sha256 in part}
+    part = {key: index for index, part in enumerate((split.train, split.validation, split.test)) for key in part}
     label = {name: index for index, name in enumerate(run.facts.labels)}
     counts = np.zeros((len(label), 3), np.int64)
-    for sha256, place in zip(dataset.hashes, dataset.classes.tolist(), strict=True):
-        if sha256 in part and dataset.labels[place] in label:
-            counts[label[dataset.labels[place]], part[sha256]] += 1
+    for key, place in zip(dataset.keys, dataset.classes.tolist(), strict=True):
+        if key in part and dataset.labels[place] in label:
+            counts[label[dataset.labels[place]], part[key]] += 1
     return counts
 
 

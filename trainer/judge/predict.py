@@ -1,4 +1,4 @@
-"""What finished members say of the images of a part: the images are found by the hashes of the record, never split anew."""
+"""What finished members say of the images of a part: the images are found by the keys of the record, never split anew."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ def load_images(run: FinishedRun, data: Path, sides: Collection[int], say: Say) 
 
 def find_part(run: FinishedRun, dataset: Dataset, data: Path, name: PartName) -> Part:
     """The images of a part of the recorded split. Raises BadData where one is missing or of a class the run has not."""
-    hashes: Sequence[str] = getattr(run.facts.split, name)
-    if not hashes:
+    keys: Sequence[str] = getattr(run.facts.split, name)
+    if not keys:
         raise BadData(f"{run.path}: the {name} split holds no images; train on more images, or with another split")
-    place = {sha256: image for image, sha256 in enumerate(dataset.hashes)}
-    missing = [sha256 for sha256 in hashes if sha256 not in place]
+    place = {key: image for image, key in enumerate(dataset.keys)}
+    missing = [key for key in keys if key not in place]
     if missing:
         raise BadData(
-            f"{data}: {len(missing)} of the {len(hashes)} {name} images of {run.path} cannot be used (gone, unreadable, or "
-            f"also in another class), for example the one with sha-256 {missing[0]}; give the data set of the run"
+            f"{data}: {len(missing)} of the {len(keys)} {name} images of {run.path} cannot be used (gone, unreadable, or "
+            f"also in another class), for example the one whose sha-256 begins with {missing[0]}; give the data set of the run"
         )
-    images = np.array([place[sha256] for sha256 in hashes])
+    images = np.array([place[key] for key in keys])
     index = {label: position for position, label in enumerate(run.facts.labels)}
     theirs = [dataset.labels[label] for label in dataset.classes[images].tolist()]
     strange = sorted({label for label in theirs if label not in index})
