@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.errors import BadData
-from bundle.training import image_key
-from bundle.whole import sha256_hex
+from quantize.images import find_images
 
 KINDS = ("as trained", "Dirichlet 0.05", "Dirichlet 0.3", "Dirichlet 1", "few dominant", "flipped")
 SIZES = (200, 1_000, 5_000, 20_000)  # images expected in a tow
@@ -59,7 +57,7 @@ class SimulatedTow:
     times: NDArray[np.int64]
 
 
-def read_held(bundle: Path, images: Path, part: str, true_class: dict[str, int] | None = None) -> Held:
+def read_held(bundle: Path, images: Path, part: str) -> Held:
     """The images of the split `part` (validation or test) with the verdicts recorded; those found in two class folders of
     `images`, or in none, are left out. Raises BadData."""
     record = json.loads((bundle / "validation.json").read_bytes())
@@ -68,22 +66,12 @@ def read_held(bundle: Path, images: Path, part: str, true_class: dict[str, int] 
     if verdicts is None:
         raise BadData(f"{bundle}: it holds no verdicts of a {part} split; take another bundle")
     classes = len(record["labels"])
-    known = true_class if true_class is not None else hashed(images, record["labels"])
-    pairs = [(known[key], verdict) for key, verdict in zip(split, verdicts, strict=True) if key in known]
+    found = find_images(images, record["labels"])
+    pairs = [(found[key].label, verdict) for key, verdict in zip(split, verdicts, strict=True) if key in found]
     if not pairs:
         raise BadData(f"{images}: none of the {part} images is there; give the folder of PlanktonSet with --images")
     truth, said = np.array(pairs, np.int64).T
     return Held(classes, truth, np.where(said < 0, classes, said))
-
-
-def hashed(images: Path, labels: Sequence[str]) -> dict[str, int]:
-    """Key of each image file in a class folder -> class; contents in two classes are left out."""
-    number = {label: index for index, label in enumerate(labels)}
-    found: defaultdict[str, set[int]] = defaultdict(set)
-    for file in images.glob("*/*.jpg"):
-        if file.parent.name in number:
-            found[image_key(sha256_hex(file.read_bytes()))].add(number[file.parent.name])
-    return {key: classes.pop() for key, classes in found.items() if len(classes) == 1}
 
 
 def tows(held: Held, each: int, random: np.random.Generator, sizes: Sequence[int] = SIZES) -> Iterator[SimulatedTow]:

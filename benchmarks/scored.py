@@ -8,11 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from bundle.errors import BadData
 from bundle.folder import open_bundle
-from bundle.training import image_key
-from bundle.whole import sha256_hex
 from edge.keptscores import pack, unpack
+from quantize.images import find_images, require_images
 
 BATCH = 64
 
@@ -22,12 +20,11 @@ def kept_scores(bundle: Path, images: Path, part: str) -> NDArray[np.float32]:
     members that the vote asked, packed and unpacked. Raises BadBundle, BadData where an image is missing."""
     opened = open_bundle(bundle)
     keys = json.loads((bundle / "training.json").read_bytes())["split"][part]
-    files = {image_key(sha256_hex(file.read_bytes())): file for file in images.glob("*/*.jpg")}
-    if missing := [key for key in keys if key not in files]:
-        raise BadData(f"{images}: {len(missing)} of the {len(keys)} {part} images are missing; give the whole data set")
+    found = find_images(images, opened.labels)
+    require_images(found, keys, part, images)
     ensemble = opened.load(threads=2)
     packed: list[bytes] = []
     for first in range(0, len(keys), BATCH):
-        batch = [opened.prepare(files[key].read_bytes()) for key in keys[first : first + BATCH]]
+        batch = [opened.prepare(found[key].path.read_bytes()) for key in keys[first : first + BATCH]]
         packed += pack(opened.classify(ensemble, batch).mean)
     return unpack(packed, len(opened.labels))

@@ -59,7 +59,7 @@ def test_the_verdicts_are_read_with_the_true_classes_and_a_content_in_two_classe
 
 
 def test_without_the_images_the_benchmark_says_what_to_give(recorded, tmp_path):
-    with pytest.raises(BadData, match="give the folder of PlanktonSet with --images"):
+    with pytest.raises(BadData, match="give the data set that the members were trained on"):
         read_held(recorded[0], tmp_path / "nowhere", "test")
 
 
