@@ -11,6 +11,8 @@ from typing import Any
 
 import keras
 
+from trainer.network.native import without_gradients
+
 
 class AveragedValidation(keras.callbacks.SwapEMAWeights):
     """Validates the averaged weights with norms of their own; the weights in training come back afterwards.
@@ -38,7 +40,8 @@ def estimate_norms(model: keras.Model, inputs: Iterable[Any]) -> None:
             for norm in norms:
                 # The first batch takes the place of what was there, then a plain mean.
                 norm.momentum = number / (number + 1)
-            model(batch, training=True)
+            with without_gradients():
+                model(batch, training=True)
     finally:
         for norm, momentum in zip(norms, usual, strict=True):
             norm.momentum = momentum

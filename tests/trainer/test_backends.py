@@ -26,6 +26,7 @@ np.save(sys.argv[3], model.predict(dict(np.load(sys.argv[2])), verbose=0))
 NATIVE = """
 import keras, numpy as np, torch
 from bundle.preprocess import FEATURES
+from trainer.averaging import estimate_norms
 from trainer.config import Network
 from trainer.network.architectures import build
 from trainer.network.native import TorchConvolution, TorchDepthwise, TorchNorm, native
@@ -58,6 +59,11 @@ for network, side, counts in ((small, 32, [8, 0, 8]), (small, 25, [8, 0, 8]), (l
         assert np.linalg.norm(one - other) < 0.05 * np.linalg.norm(other) + 1e-5 * largest, ours.path
     for ours, theirs in zip(fast.get_weights(), plain.get_weights(), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+    kept = []
+    fast.register_forward_hook(lambda model, given, scores: kept.append(scores.requires_grad))
+    estimate_norms(fast, [batch, batch])
+    fast(batch, training=True)
+    assert kept == [False, False, True], kept  # what a batch computed is kept for the way back only where there is one
 """
 MEMBER = Path("members") / "01-residual.keras"
 TORCH = {"KERAS_BACKEND": "torch"}

@@ -8,9 +8,21 @@ is saved is built of Keras' layers.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import keras
+
+
+def without_gradients() -> AbstractContextManager[Any]:
+    """For a network that is run and not fitted: PyTorch would keep what each batch computed for a way back that is never gone.
+    Norms estimated so on an EfficientNet-Lite1 at 128 pixels filled 24 GB; without, the whole process took 3.
+    """
+    if keras.backend.backend() != "torch":
+        return nullcontext()
+    import torch
+
+    return torch.no_grad()
 
 
 def native(model: keras.Model) -> keras.Model:
