@@ -28,11 +28,11 @@ from benchmarks.converted import Workshop, convert, open_workshop
 from bundle.command import refusals, say
 from bundle.ensemble import MemberModel
 from bundle.errors import BadConfig
+from bundle.graph import operators, trunk
 from bundle.manifest import Scheme
 from bundle.pace import paced
 from bundle.training import TrainedMember
 from quantize.config import Settings
-from quantize.graph import operators, trunk
 from quantize.images import Labelled
 from quantize.score import tflite_scores, threads
 

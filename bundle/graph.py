@@ -14,7 +14,7 @@ CONVOLUTIONS = frozenset({"CONV_2D", "DEPTHWISE_CONV_2D"})
 INTEGERS = frozenset({"int8", "int16"})
 
 # The tensor of a convolution is named for all that was folded into it: "net_1/stem_act_1/Relu;net_1/stem_conv_1/convolution".
-_LAYER = re.compile(r"([^/;]+)/(?:convolution|depthwise|separable_conv2d)\b")
+_LAYER = re.compile(r"([^/;]+)/(?:convolution|depthwise|separable_conv2d|MatMul)\d*(?![^/;])")
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def trunk(graph: Sequence[Operator]) -> set[str]:
 
 
 def layer_of(tensor: str) -> str:
-    """The Keras layer behind the name of a convolution's tensor; the name itself where none is known."""
+    """The Keras layer behind the name of a convolution's or a dense layer's tensor; the name itself where none is known."""
     found = _LAYER.search(tensor)
     return found.group(1).removesuffix("_1") if found else tensor
 

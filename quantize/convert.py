@@ -17,9 +17,9 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from bundle.errors import BadData
+from bundle.graph import convolutions, is_integer_convolution, is_per_channel, layer_of, operators, trunk
 from bundle.manifest import Scheme
 from quantize.correct import correct_biases
-from quantize.graph import convolutions, is_integer_convolution, is_per_channel, layer_of, operators, trunk
 
 T = TypeVar("T")
 

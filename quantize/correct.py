@@ -16,7 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
-from quantize.graph import convolutions, is_integer_convolution, operators
+from bundle.graph import convolutions, is_integer_convolution, operators
 
 CORRECTION_IMAGES = 128  # 64 and more gave the same agreement to half a percent; each costs one run per convolution
 BATCH = 32  # images

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bundle.ensemble import MemberModel
-from quantize.graph import convolutions, operators, trunk
+from bundle.graph import convolutions, operators, trunk
 
 RANKING_IMAGES = 128  # each costs one run of the graph for every convolution
 

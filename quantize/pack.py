@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from bundle.ensemble import MemberModel
+from bundle.graph import multiply_adds, operators
 from bundle.labels import format_labels
 from bundle.manifest import SCHEMA_VERSION, Checks, HashedFile, Labels, Manifest, Member, Scheme, VoteRule
 from bundle.training import TRAINING, Record, TrainedMember
 from bundle.whole import sha256_hex
-from quantize.graph import multiply_adds, operators
 
 LABELS, VALIDATION = "labels.txt", "validation.json"
 

@@ -169,7 +169,7 @@ def _int8(
     converter: Any, job: Job, representative: Labelled, held_out: Labelled, scores: NDArray[np.float32], say: Say
 ) -> tuple[bytes, tuple[str, ...]]:
     """The model and the layers that it leaves in float32 so that the gates hold on the validation images."""
-    from quantize.graph import layer_of
+    from bundle.graph import layer_of
     from quantize.mixed import rank_layers, search
 
     validation = held_out.part(slice(job.validation_images))

@@ -133,7 +133,7 @@ class MemberRun:
     head_epochs: float = 0.0  # so long only the layers after the backbone learn
     backbone_rate: float = 1.0  # the backbone learns at this share of the learning rate afterwards
     stop_after: int = 0  # epochs without a better validation loss after which the member is finished; 0: never
-    start_from: str | None = None  # a .keras file of the same architecture whose weights are the beginning
+    start_from: str | None = None  # a .keras or .tflite file of the same architecture whose weights are the beginning
     precision: Literal["float32", "mixed_bfloat16", "mixed_float16"] = "float32"
     imbalance: Imbalance = field(default_factory=Imbalance)
     augmentation: Augmentation = field(default_factory=Augmentation)

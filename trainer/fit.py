@@ -92,7 +92,12 @@ def fit_member(
         if history:
             say(f"{member.name}: goes on after epoch {len(history)} of {member.epochs}")
         elif member.start_from is not None:
-            taken, layers = start_from(model, Path(member.start_from))
+            taken, layers = start_from(
+                model,
+                Path(member.start_from),
+                lambda: _plain(member, class_count, features),
+                (feed.at(0, step)[0] for step in range(min(VALIDATION_NORM_STEPS, feed.steps))),
+            )
             say(f"{member.name}: {taken} of {layers} layers begin with the weights of {member.start_from}")
         say(f"{member.name}: {member.network.architecture}, {model.count_params():,} weights, {member.precision}")
         follow(history)
@@ -177,11 +182,20 @@ def _as_float32(
     feed: TrainingFeed,
 ) -> keras.Model:
     """The same weights in a float32 network, whatever precision it was trained in: what is shipped is one thing."""
-    keras.config.set_dtype_policy("float32")
-    plain = build(member.network, member.side, class_count, features, member.name, member.seed)
+    plain = _plain(member, class_count, features)
     plain.set_weights(model.get_weights())
     if member.average:
         twin = native(plain)
         estimate_norms(twin, (feed.at(member.epochs, step)[0] for step in range(min(NORM_STEPS, feed.steps))))
         plain.set_weights(twin.get_weights())
     return plain
+
+
+def _plain(member: MemberRun, class_count: int, features: NDArray[np.float32]) -> keras.Model:
+    """The member's network in Keras' layers and float32."""
+    usual = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        return build(member.network, member.side, class_count, features, member.name, member.seed)
+    finally:
+        keras.config.set_dtype_policy(usual)

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from quantize.graph import CONVOLUTIONS, Operator, Tensor, is_integer_convolution, layer_of, operators
+from bundle.graph import CONVOLUTIONS, Operator, Tensor, is_integer_convolution, layer_of, operators
 
 TINY = Path(__file__).parents[1] / "data" / "tiny-3" / "members" / "01-tiny.tflite"
 

@@ -17,11 +17,11 @@ import numpy as np
 
 from bundle.ensemble import MemberModel
 from bundle.folder import write_bundle
+from bundle.graph import multiply_adds, operators
 from bundle.labels import format_labels
 from bundle.manifest import SCHEMA_VERSION, Checks, HashedFile, Labels, Manifest, Member, VoteRule
 from bundle.preprocess import FEATURES, InputSpec
 from bundle.whole import json_bytes, sha256_hex
-from quantize.graph import multiply_adds, operators
 
 HERE = Path(__file__).parent
 LABELS = ("chain", "sphere", "jelly")

@@ -10,9 +10,7 @@ from keras import layers
 
 from bundle.ensemble import MemberModel
 from bundle.errors import BadData
-from bundle.preprocess import FEATURES
-from quantize.convert import Converter, load_member
-from quantize.graph import (
+from bundle.graph import (
     CONVOLUTIONS,
     Operator,
     convolutions,
@@ -21,6 +19,8 @@ from quantize.graph import (
     layer_of,
     operators,
 )
+from bundle.preprocess import FEATURES
+from quantize.convert import Converter, load_member
 from quantize.images import find_images, load_images
 from quantize.mixed import rank_layers
 from quantize.record import read_record

@@ -6,10 +6,10 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 from bundle.ensemble import MemberModel
+from bundle.graph import CONVOLUTIONS, convolutions, operators
 from bundle.preprocess import FEATURES
 from quantize.convert import Converter, load_member
 from quantize.correct import correct_biases
-from quantize.graph import CONVOLUTIONS, convolutions, operators
 from quantize.images import find_images, load_images
 from quantize.record import read_record
 

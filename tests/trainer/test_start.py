@@ -21,7 +21,7 @@ def test_all_but_the_layer_of_the_classes_is_taken_at_any_side(tmp_path: Path):
     source, target = network(classes=5, side=32), network(classes=3, side=24)
     source.save(tmp_path / "source.keras")
     own_head = target.get_layer("logits").get_weights()[0].copy()
-    taken, layers = start_from(target, tmp_path / "source.keras")
+    taken, layers = start_from(target, tmp_path / "source.keras", network, [])
     assert taken == layers - 1
     for layer in target.layers:
         if layer.name == "logits":
@@ -36,10 +36,10 @@ def test_a_network_with_nothing_in_common_is_refused(tmp_path: Path):
 
     keras.Sequential([keras.Input((4,)), keras.layers.Dense(2, name="other")]).save(tmp_path / "other.keras")
     with pytest.raises(BadConfig, match="no layer in common with this member"):
-        start_from(network(), tmp_path / "other.keras")
+        start_from(network(), tmp_path / "other.keras", network, [])
 
 
 def test_a_file_that_is_no_model_is_refused(tmp_path: Path):
     (tmp_path / "x.keras").write_bytes(b"PK\x03\x04 torn")
     with pytest.raises(BadConfig, match=r"x\.keras: start_from is not a Keras model"):
-        start_from(network(), tmp_path / "x.keras")
+        start_from(network(), tmp_path / "x.keras", network, [])
