@@ -9,6 +9,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -23,6 +24,7 @@ from bundle.pace import Say
 from bundle.scores import Summary, score_indices
 from bundle.training import TRAINING, Split, unnumbered
 from bundle.whole import json_bytes, sha256_hex
+from quantize.halve import halve_dense
 from quantize.judging import cheapest, judge
 from quantize.recorded import FILE, read_recorded
 from quantize.score import ballots, share, vote
@@ -37,30 +39,35 @@ class Candidate:
     bundle: Bundle
     place: int  # in its bundle
 
-    @property
+    @cached_property
     def member(self) -> Member:
-        """As its bundle has it."""
-        return self.bundle.manifest.members[self.place]
+        """As its bundle has it, of the file that ships now."""
+        return dataclasses.replace(self._kept, sha256=sha256_hex(self.model))
 
     @property
     def sha256(self) -> str:
-        """Of the .tflite file."""
+        """Of the .tflite file that ships now."""
         return self.member.sha256
 
     @property
     def stem(self) -> str:
         """Its number and name in its bundle, such as 01-student-a."""
-        return PurePosixPath(self.member.file).stem
+        return PurePosixPath(self._kept.file).stem
 
     @property
     def name(self) -> str:
         """For people: the bundle's folder and the member."""
         return f"{self.bundle.path.name}/{self.stem}"
 
-    @property
+    @cached_property
     def model(self) -> bytes:
-        """The .tflite file."""
-        return self.bundle.contents[self.member.file]
+        """The .tflite file that ships now: of int8 with its dense layers in 16 bits, where its bundle has them in 32."""
+        file = self.bundle.contents[self._kept.file]
+        return halve_dense(file) if self._kept.scheme == "int8" else file
+
+    @property
+    def _kept(self) -> Member:
+        return self.bundle.manifest.members[self.place]
 
 
 @dataclass(frozen=True)

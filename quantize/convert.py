@@ -20,6 +20,7 @@ from bundle.errors import BadData
 from bundle.graph import convolutions, is_integer_convolution, is_per_channel, layer_of, operators, trunk
 from bundle.manifest import Scheme
 from quantize.correct import correct_biases
+from quantize.halve import halve_dense
 
 T = TypeVar("T")
 
@@ -72,12 +73,12 @@ class Converter:
         return tflite
 
     def int8(self, in_float: Set[str] = frozenset()) -> bytes:
-        """Integers from the first convolution to the last tensor with the axes of an image; the rest in float32.
+        """Integers from the first convolution to the last tensor with the axes of an image; the rest computes in float32.
 
         in_float: tensors of the trunk (names as in `calibrated`) that stay in float32 too.
         """
         quantised = self.uncorrected(in_float)
-        return correct_biases(quantised, self.calibrated, self._pixels, self._features)
+        return halve_dense(correct_biases(quantised, self.calibrated, self._pixels, self._features))
 
     def uncorrected(self, in_float: Set[str]) -> bytes:
         """As `int8`, before the biases are corrected.
