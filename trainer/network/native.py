@@ -16,7 +16,7 @@ import keras
 
 def without_gradients() -> AbstractContextManager[Any]:
     """For a network that is run and not fitted: PyTorch would keep what each batch computed for a way back that is never gone.
-    Norms estimated so on an EfficientNet-Lite1 at 128 pixels filled 24 GB; without, the whole process took 3.
+    Norms estimated on 8 batches of 64 by an EfficientNet-Lite1 at 128 pixels took 6.2 GB so, and 2.6 GB without.
     """
     if keras.backend.backend() != "torch":
         return nullcontext()
