@@ -6,8 +6,10 @@ import signal
 import subprocess
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from bundle.training import image_key
 from bundle.whole import sha256_hex
@@ -112,8 +114,13 @@ def test_ctrl_c_ends_in_one_line_that_says_how_it_goes_on(data: Path, tmp_path: 
     assert f"residual: goes on after epoch {epochs} of 20" in resumed.stderr
 
 
-def test_a_member_can_begin_with_what_another_has_learnt(trained, data: Path, tmp_path: Path):
+@pytest.mark.parametrize("shipped", [False, True], ids=["keras", "tflite"])
+def test_a_member_can_begin_with_what_another_has_learnt(trained, data: Path, tmp_path: Path, shipped: bool):
     learnt = trained[1] / "members" / "01-residual.keras"
+    if shipped:
+        model = keras.saving.load_model(learnt, compile=False)
+        learnt = tmp_path / "01-residual.tflite"
+        learnt.write_bytes(tf.lite.TFLiteConverter.from_keras_model(model).convert())
     run = write_run(tmp_path, epochs=1, rate=1e-6)
     run.write_text(run.read_text() + f'start_from = "{learnt}"\n')
     process = train(run, data, tmp_path / "out")
