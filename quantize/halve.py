@@ -1,7 +1,7 @@
 """Keeps the float32 weights of a model's dense layers in 16 bits, so that three members and more fit where two would.
 
-They are expanded once, when the model is loaded, so the head computes in float32 as before and takes no more time. A kernel's
-numbers lie within a few powers of ten and 16 bits hold eleven binary digits of each: the scores move by less than 0.001.
+The model expands them itself, so the head computes in float32 as before. A kernel's numbers lie within a few powers of ten
+and 16 bits hold eleven binary digits of each: the scores move by less than 0.001.
 """
 
 from __future__ import annotations

@@ -163,8 +163,8 @@ def _moments(
     totals = [np.zeros((3, tensor.shape[-1])) for tensor in given]  # how many, their sum, their squares' sum
     for batch in inputs:
         with without_gradients():
-            given = probe([seen(batch["pixels"])], training=False)
-        for total, values in zip(totals, given, strict=True):
+            came = probe([seen(batch["pixels"])], training=False)
+        for total, values in zip(totals, came, strict=True):
             numbers = keras.ops.convert_to_numpy(values).reshape(-1, total.shape[1])
             total += [
                 np.full(total.shape[1], len(numbers)),
