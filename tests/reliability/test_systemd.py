@@ -142,7 +142,7 @@ def test_it_starts_as_its_own_user_in_its_sandbox_says_ready_and_counts(aboard):
     assert "CapBnd:\t0000000000000000" in status
     aboard.shoot(50)
     aboard.await_all_counted()
-    assert "50 images counted" in aboard.box.shown(UNIT, "StatusText")
+    until(lambda: "50 images counted" in aboard.box.shown(UNIT, "StatusText"), "a status of 50", 30, every=0.2)
 
 
 def test_killed_it_is_started_again_and_goes_on(aboard):
