@@ -123,6 +123,29 @@ def combine(
 
 
 @app.command()
+def inherit(
+    bundle: Annotated[Path, typer.Argument(help="The bundle whose members have learnt validation images, too.")],
+    forebear: Annotated[
+        Path, typer.Option("--from", help="The bundle of the same networks whose members had not learnt them.")
+    ],
+    out: Annotated[Path, typer.Option(help="The bundle to write: a folder that does not exist yet.")],
+    name: Annotated[str | None, typer.Option(help="The bundle's name. Without it: the one's it inherits from.")] = None,
+) -> None:
+    """Writes a bundle anew with the calibration of another, made before the validation images were learnt.
+
+    Confusion counts, temperatures and reference.json come from there; the test images say how far the two are apart.
+    """
+    from quantize.inherit import inherit as take_over
+
+    made = take_over(bundle, forebear, out, name)
+    typer.echo(f"calibrated by what {forebear} said of {made.images} validation images")
+    typer.echo(f"hard vote on the test images: {made.before:.2%} there, {made.now:.2%} now")
+    if not made.with_reference:
+        typer.echo(f"{forebear} has no reference.json, so planktow-edge drift has nothing to hold the sea against")
+    typer.echo(f"wrote {made.bundle.manifest.name} to {out}, digest {made.bundle.digest[:12]}")
+
+
+@app.command()
 def reference(
     bundle: Annotated[Path, typer.Argument(help="The bundle; its files are left as they are.")],
     data: Annotated[Path, typer.Option(help="The data set its members were trained on: FOLDER/CLASS/image.")],

@@ -26,16 +26,25 @@ class Verdicts:
 
 
 @dataclass(frozen=True)
+class Inherited:
+    """The bundle whose validation images, which have been learnt since, the calibration is of."""
+
+    digest: str
+    images: int
+
+
+@dataclass(frozen=True)
 class Recorded:
     """The part of validation.json that can be checked again."""
 
     labels: tuple[str, ...]
     verdicts: Verdicts
     confusion: tuple[tuple[int, ...], ...]  # C rows of C + 1 counts of validation images: row = true class
+    inherited: Inherited | None = None  # from whom the confusion is, where it is not of this bundle's own verdicts
 
     @property
     def class_images(self) -> tuple[int, ...]:
-        """The validation images of each class, as they were labelled when the bundle was made."""
+        """The images of each class that the confusion is of, as they were labelled when it was counted."""
         return tuple(map(sum, self.confusion))
 
 
@@ -65,6 +74,8 @@ def _parsed(data: bytes, where: Path) -> Recorded:
     if version != SCHEMA_VERSION:
         raise BadConfig(f"{where}: schema_version is {version!r}, this version of Planktow verifies {SCHEMA_VERSION}")
     known = {field.name: table[field.name] for field in dataclasses.fields(Recorded) if field.name in table}
+    if isinstance(known.get("inherited"), dict):
+        known["inherited"] = {key: known["inherited"].get(key) for key in ("digest", "images")}
     if isinstance(known.get("verdicts"), dict):
         verdicts = known["verdicts"]
         known["verdicts"] = verdicts | {"test": [] if verdicts.get("test") is None else verdicts["test"]}
@@ -84,6 +95,7 @@ def _misfit(recorded: Recorded, labels: tuple[str, ...], split: Split) -> str | 
                 return f"{verdict} among its {part} verdicts is no class of {len(labels)}"
     if [len(row) for row in recorded.confusion] != [len(labels) + 1] * len(labels):
         return f"its confusion counts are not {len(labels)} rows of {len(labels) + 1}"
-    if sum(recorded.class_images) != len(split.validation):
-        return f"its confusion counts are of {sum(recorded.class_images)} images, not of {len(split.validation)}"
+    images = len(split.validation) if recorded.inherited is None else recorded.inherited.images
+    if sum(recorded.class_images) != images:
+        return f"its confusion counts are of {sum(recorded.class_images)} images, not of {images}"
     return None

@@ -66,6 +66,7 @@ def _record(opened: Bundle, spec: InputSpec, validation: HeldOut, test: HeldOut,
         if now[part] is not None and before.get(part) is not None:
             now[part] = _over(before[part], now[part])
     changed = {"prepared_anew": {"background": spec.background}}
+    before.pop("inherited", None)  # judged anew, its calibration is of its own verdicts
     return {key: now.get(key, value) for key, value in before.items()} | now | changed
 
 

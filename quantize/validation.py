@@ -27,6 +27,10 @@ figure remains that nothing was chosen by. The file holds, all shares from 0 to 
                      (keras, agreement, gates) is then of the preparation before, all else is measured anew
     combined         only where planktow-quantize combine chose the members, {rule, validation_images, steps, pool}: from which
                      bundles, and why; hard and soft have no keras then, and gates are those of each member alone
+    inherited        only where planktow-quantize inherit took the calibration over, {name, digest, images, validation, test}:
+                     from which bundle; confusion, classes, by_score, by_votes, calibration, turns and ballots are of that
+                     one's verdicts on its validation images, which this one's members have learnt since. validation and
+                     test: the votes of that one
     turns            {order, asked, multiply_adds}: in which order members are asked until a hard vote is decided, by index; the
                      share of the validation images for which each of these was asked; and the mean cost of an image
     ballots          N rows of class indexes, those of each member for each validation image, in the order of training.json's

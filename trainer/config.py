@@ -18,8 +18,13 @@ class Shares:
 
     validation: float = 0.1  # share of images, 0..1
     test: float = 0.1  # share of images, 0..1
+    released: float = 0.0  # share of the validation images that train after all, for a last run when all is decided
 
     def __post_init__(self) -> None:
+        if not 0 <= self.released <= 0.95:
+            raise BadConfig(
+                f"released must be from 0 to 0.95, found {self.released}; some images must tell how it went"
+            )
         for name in ("validation", "test"):
             if not 0.01 <= getattr(self, name) <= 0.5:
                 raise BadConfig(f"{name} must be from 0.01 to 0.5, found {getattr(self, name)}")

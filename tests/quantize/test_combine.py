@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -10,60 +9,23 @@ import pytest
 from typer.testing import CliRunner
 
 from bundle.errors import BadBundle, BadConfig, BadData
-from bundle.folder import open_bundle, write_bundle
-from bundle.manifest import HashedFile, VoteRule
+from bundle.folder import open_bundle
 from bundle.pace import silent
 from bundle.preprocess import InputSpec
 from bundle.training import read_finished
-from bundle.whole import json_bytes, sha256_hex
+from bundle.whole import sha256_hex
 from quantize.cli import app
-from quantize.combine import combine
-from quantize.judging import cheapest, judge
+from quantize.combine import Candidate, combine
+from quantize.halve import halve_dense
 from quantize.recorded import FILE, read_recorded
-from quantize.validation import judged
 from quantize.verify import split_of, verify
-from tests.quantize.splitbundle import Made, make
-
-KERAS = {"images": 13, "accuracy": 0.25, "balanced_accuracy": 0.5, "macro_f1": 0.5}
+from tests.quantize.splitbundle import KERAS, Made, make, of_members
 
 
 @pytest.fixture
 def drawn(tmp_path) -> Made:
     """4 validation images of each label and one on which the members differ, 2 test images of each."""
     return make(tmp_path / "made", 4, 2)
-
-
-def of_members(drawn: Made, out: Path, places: Sequence[int], spec: InputSpec | None = None) -> Path:
-    """A bundle of these of the three members, with the records that planktow-quantize writes."""
-    tiny = open_bundle(drawn.bundle)
-    training = json.loads(tiny.contents["training.json"])
-    split, manifest = split_of(tiny), tiny.manifest
-    members = tuple(manifest.members[place] for place in places)
-    stems = [PurePosixPath(member.file).stem for member in members]
-    models = {member.file: tiny.contents[member.file] for member in members}
-    validation, test = judge(models, tiny.labels, split, manifest.input, drawn.data, out, silent)
-    order = cheapest(members, validation, VoteRule())
-    record = judged([member.file for member in members], tiny.labels, VoteRule(), validation, test, order)
-    for part in ("validation", "test"):
-        for each in record[part]["members"]:
-            each |= {"keras": KERAS, "agreement": 0.5}
-    record |= {
-        "schema_version": 2,
-        "name": out.name,
-        "labels": list(tiny.labels),
-        "members": [{"file": member.file, "scheme": member.scheme, "in_float": [out.name]} for member in members],
-        "gates": [{"gate": "top-1 drop", "subject": subject, "of": out.name} for subject in (*stems, "ensemble")],
-    }
-    training["members"] = [
-        {"file": f"members/{stem}.keras", "sha256": "0" * 64, "architecture": "tiny", "side": side, "seed": place}
-        for stem, place, side in zip(stems, places, (member.side for member in members), strict=True)
-    ]
-    contents = {"labels.txt": tiny.contents["labels.txt"]} | models
-    contents |= {"training.json": json_bytes(training), FILE: json_bytes(record), "notes.txt": out.name.encode()}
-    records = tuple(HashedFile(name, sha256_hex(contents[name])) for name in ("training.json", FILE, "notes.txt"))
-    changed = {"members": members, "order": order.members, "records": records, "vote": VoteRule()}
-    write_bundle(out, dataclasses.replace(manifest, **changed, input=spec or manifest.input), contents)
-    return out
 
 
 def test_members_of_two_bundles_become_one_that_stands_every_check(drawn, tmp_path):
@@ -112,6 +74,16 @@ def test_the_choice_is_the_best_on_validation_and_its_figures_are_those_recorded
     assert confusion.trace() / confusion.sum() == pytest.approx(best.accuracy)
     # Made again it is the same bundle: nothing in it depends on the clock.
     assert combine(bundles, drawn.data, tmp_path / "again", 1, None, silent).bundle.digest == made.bundle.digest
+
+
+def test_an_int8_member_made_before_has_its_dense_layers_in_16_bits_from_now_on():
+    older = open_bundle(Path(__file__).parents[2] / "bundles" / "flowcam-6")
+    kept = older.manifest.members[0]
+    candidate = Candidate(older, 0)
+    assert candidate.model == halve_dense(older.contents[kept.file]) != older.contents[kept.file]
+    assert candidate.member == dataclasses.replace(kept, sha256=sha256_hex(candidate.model))
+    small = Candidate(older, 2)  # nothing in it is worth it
+    assert (small.model, small.member) == (older.contents[small.member.file], older.manifest.members[2])
 
 
 def test_bundles_that_cannot_vote_together_are_refused_and_nothing_is_written(drawn, tmp_path):

@@ -50,11 +50,30 @@ def test_a_class_of_two_is_all_for_training():
     assert fall(hashes(2), [0, 0], Shares()) == ["train", "train"]
 
 
+def test_released_validation_images_train_and_all_else_stays_as_it_was():
+    names, labels = hashes(4000), [number % 40 for number in range(4000)]
+    before = fall(names, labels, Shares())
+    for share in (0.5, 0.9):
+        after = fall(names, labels, Shares(released=share))
+        moved = [image for image in range(4000) if before[image] != after[image]]
+        assert {(before[image], after[image]) for image in moved} == {("validation", "train")}
+        assert abs(after.count("validation") - before.count("validation") * (1 - share)) < 60
+        stayed = [image for image in range(4000) if after[image] == "validation"]
+        assert max(names[image] for image in stayed) < min(names[image] for image in moved)
+
+
+def test_one_validation_image_stays_however_few_there_are():
+    parts = fall(hashes(5), [0] * 5, Shares(released=0.95))
+    assert Counter(parts) == {"train": 3, "validation": 1, "test": 1}
+
+
 def test_shares_that_leave_nothing_to_train_on_are_refused():
     with pytest.raises(BadConfig, match="less than a fifth for training"):
         Shares(0.45, 0.45)
     with pytest.raises(BadConfig, match=r"test must be from 0\.01 to 0\.5, found 0\.0"):
         Shares(0.1, 0.0)
+    with pytest.raises(BadConfig, match=r"released must be from 0 to 0\.95, found 1\.0"):
+        Shares(released=1.0)
 
 
 def test_a_copy_trains_where_its_origin_trains_and_is_unused_where_that_judges():

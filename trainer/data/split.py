@@ -26,7 +26,8 @@ def split(hashes: Sequence[str], labels: Sequence[int], shares: Shares, origins:
     hashes: sha-256 in hexadecimal; labels: class indices. The hash, read as a fraction of its range, falls below
     `shares.test`, or below that plus `shares.validation`, or above: so an image stays in its part when others are added.
     A class that would thus have no image in test or in validation, and has at least three, gives its lowest hashes; a
-    class of fewer than three is all for training.
+    class of fewer than three is all for training. Of the validation images the share `shares.released` trains after all:
+    those with the highest hashes, and the test images are the same as without.
 
     origins: for an augmented copy the sha-256 of the image it was made from, empty for an original. The originals fall as
     if there were no copies. A copy trains if its origin is here, in the same class, and trains; otherwise it is unused: a
@@ -57,11 +58,26 @@ def _split_originals(hashes: Sequence[str], labels: Sequence[int], shares: Share
             parts[image] = _by_fraction(hashes[image], shares)
         for part in ("test", "validation", "train"):
             _ensure_one(parts, images, part)
+    if shares.released:
+        _release(parts, hashes, shares)
     return parts
 
 
+def _release(parts: list[Part], hashes: Sequence[str], shares: Shares) -> None:
+    """Has validation images train after all; the one of the lowest hash stays, whatever the share."""
+    border = shares.test + shares.validation * (1 - shares.released)
+    validation = sorted((image for image, part in enumerate(parts) if part == "validation"), key=hashes.__getitem__)
+    for image in validation[1:]:
+        if _fraction(hashes[image]) >= border:
+            parts[image] = "train"
+
+
+def _fraction(sha256: str) -> float:
+    return int(sha256[:12], 16) / 16**12
+
+
 def _by_fraction(sha256: str, shares: Shares) -> Part:
-    fraction = int(sha256[:12], 16) / 16**12
+    fraction = _fraction(sha256)
     if fraction < shares.test:
         return "test"
     return "validation" if fraction < shares.test + shares.validation else "train"
