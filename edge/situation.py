@@ -5,7 +5,6 @@ Cheap at any size of the ledger: the accounts that its triggers keep, one row of
 
 from __future__ import annotations
 
-import json
 import shutil
 import sqlite3
 from collections.abc import Mapping
@@ -13,25 +12,11 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bundle.errors import BadConfig, PlanktowError
-from edge.bins import parse_instant
+from bundle.errors import PlanktowError
 from edge.counts import Counts, one_moment, read_bundles, read_counts
-from edge.daemon.outputs import STATUS_FILE
+from edge.daemonsign import DaemonSign, read_sign
 from edge.ledger.ledgerfile import open_ledger_readonly
 from edge.ledger.migrations import WAITING
-
-
-@dataclass(frozen=True)
-class DaemonSign:
-    """The last sign of life of `planktow-edge run`: what it wrote to status.json; times in UTC ns."""
-
-    state: str
-    now_ns: int
-    started_ns: int | None = None
-    problem: str | None = None
-    images_per_second: float = 0.0
-    bundle_name: str = ""
-    bundle_digest: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,24 +87,6 @@ def read_standing(connection: sqlite3.Connection) -> Standing:
             int(waiting[0]) if waiting else None,
             (bundles[-1].name, bundles[-1].digest) if bundles else None,
         )
-
-
-def read_sign(out: Path) -> DaemonSign | None:
-    """What status.json in the folder `out` says; None where there is none, or no whole one."""
-    try:
-        table = json.loads((out / STATUS_FILE).read_bytes())
-        started = table.get("started")
-        return DaemonSign(
-            str(table["state"]),
-            parse_instant(table["now"]),
-            None if started is None else parse_instant(started),
-            None if table.get("problem") is None else str(table["problem"]),
-            float(table.get("images_per_second", 0.0)),
-            str(table.get("bundle_name", "")),
-            str(table.get("bundle_digest", "")),
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, BadConfig):
-        return None
 
 
 def _free_bytes(folder: Path) -> int | None:

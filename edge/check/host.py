@@ -21,14 +21,13 @@ from edge.check.machine import (
     judge_memory,
     judge_temperature,
     judge_watches,
-    read_memory,
-    read_temperature,
     read_watches,
 )
 from edge.check.speed import judge_speed, measure_speed, sample
 from edge.config import EdgeConfig, read_config
 from edge.daemon.rejects import check_reject_folder
 from edge.daemon.tuning import read_tuned
+from edge.sensors import read_celsius, read_memory
 
 _BUSY = 0.8  # of the cores
 
@@ -106,8 +105,8 @@ def _folders(file: Path, config: EdgeConfig, user: str | None) -> Iterator[Findi
 def _machine(config: EdgeConfig, bundle: Bundle | None, known: Known, speed: bool) -> Iterator[Finding]:
     tuned = None if bundle is None else read_tuned(config.ledger, bundle)
     workers = config.workers or (tuned.workers if tuned else usable_cores())
-    yield judge_memory(*read_memory(), workers)
-    yield judge_temperature(read_temperature())
+    yield judge_memory(read_memory(), workers)
+    yield judge_temperature(read_celsius())
     load = os.getloadavg()[0] / usable_cores()  # before we add to it
     if bundle is None or not speed:
         return

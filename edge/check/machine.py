@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge.check.finding import Finding, fail, ok, warn
+from edge.sensors import HostMemory
 
 MIB = 1024 * 1024
 _PROCESS_MIB = 100  # the daemon, and each worker
@@ -15,9 +15,12 @@ _WARM, _HOT = 70.0, 80.0  # degrees Celsius; a Raspberry Pi slows down from 80 o
 _FEW_INSTANCES = 16
 
 
-def judge_memory(available_mib: float, total_mib: float, workers: int) -> Finding:
+def judge_memory(memory: HostMemory | None, workers: int) -> Finding:
     """workers: processes that classify. As docs/operations.md reckons."""
     group, wanted = "memory", _PROCESS_MIB * (workers + 1) + _LARGEST_IMAGE_MIB
+    if memory is None:
+        return ok(group, f"this machine does not tell; {workers} workers want some {wanted} MiB")
+    available_mib, total_mib = memory.available / MIB, memory.total / MIB
     said = f"{available_mib:.0f} of {total_mib:.0f} MiB are free; {workers} workers want some {wanted}"
     if total_mib * 0.75 < wanted:  # the unit's MemoryMax
         return fail(group, said, f"set workers in edge.toml to {max(1, int((total_mib * 0.75 - 400) // 100))} or fewer")
@@ -27,7 +30,7 @@ def judge_memory(available_mib: float, total_mib: float, workers: int) -> Findin
 
 
 def judge_temperature(degrees: float | None) -> Finding:
-    """Of the warmest sensor of the processor, in degrees Celsius."""
+    """degrees: Celsius, of the hottest sensor."""
     group = "temperature"
     if degrees is None:
         return ok(group, "this machine has no sensor that can be read")
@@ -65,26 +68,6 @@ def judge_watches(state: Watches) -> list[Finding]:
     if found:
         return found
     return [ok(group, f"{state.watches} folders may be watched, {state.folders} are; {state.queued} events may wait")]
-
-
-def read_memory(meminfo: Path = Path("/proc/meminfo")) -> tuple[float, float]:
-    """Available and total memory, MiB."""
-    text = meminfo.read_text()
-    sizes = {name: int(size) / 1024 for name, size in re.findall(r"^(\w+):\s+(\d+) kB$", text, re.MULTILINE)}
-    return sizes.get("MemAvailable", sizes["MemFree"]), sizes["MemTotal"]
-
-
-def read_temperature(zones: Path = Path("/sys/class/thermal")) -> float | None:
-    """Of the warmest zone, degrees Celsius; None where there is none."""
-    found = []
-    for zone in zones.glob("thermal_zone*"):
-        try:
-            degrees = int((zone / "temp").read_text()) / 1000
-        except (OSError, ValueError):  # some zones answer only while they are in use
-            continue
-        if 0 < degrees < 150:
-            found.append(degrees)
-    return max(found, default=None)
 
 
 def read_watches(watch: Path, recursive: bool, limits: Path = Path("/proc/sys/fs/inotify")) -> Watches:

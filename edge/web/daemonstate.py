@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from bundle.errors import BadConfig
-from edge.bins import SECOND_NS, parse_instant
-from edge.daemon.outputs import STATUS_FILE
+from edge.bins import SECOND_NS
+from edge.daemonsign import DaemonSign, read_sign
 
-_MOST_BYTES = 1_000_000
 LATE_NS = 20 * SECOND_NS  # with the usual 5 s between two writes, three of them were missed
 
 State = Literal["running", "stopped", "silent", "unknown"]
@@ -22,13 +19,12 @@ class DaemonState:
     """The daemon, as status.json has it."""
 
     state: State  # silent: it ran and has not been heard of for long; unknown: there is no status.json
-    problem: str | None = None  # in its own words
-    said_ns: int | None = None  # UTC ns of the file's own time
-    started_ns: int | None = None
-    last_image_ns: int | None = None  # when it last counted one
-    images_per_second: float | None = None
-    bundle_name: str | None = None
-    bundle_digest: str | None = None
+    sign: DaemonSign | None = None  # what it said; None where the state is unknown
+
+    @property
+    def problem(self) -> str | None:
+        """What hinders it, in its own words."""
+        return None if self.sign is None else self.sign.problem
 
     @property
     def counting(self) -> bool:
@@ -41,29 +37,11 @@ UNKNOWN = DaemonState("unknown")
 
 def read_daemon_state(out: Path | None, now_ns: int, publish_seconds: float = 5.0) -> DaemonState:
     """From the folder in which the daemon writes status.json. A file that makes no sense is as good as none."""
-    if out is None:
+    sign = None if out is None else read_sign(out)
+    if sign is None:
         return UNKNOWN
-    try:
-        with (out / STATUS_FILE).open("rb") as file:
-            told = json.loads(file.read(_MOST_BYTES))
-        return _of(told, now_ns, max(LATE_NS, round(3 * publish_seconds * SECOND_NS)))
-    except (OSError, ValueError, TypeError, KeyError, BadConfig):
-        return UNKNOWN
-
-
-def _of(told: dict[str, Any], now_ns: int, late_ns: int) -> DaemonState:
-    said_ns = parse_instant(str(told["now"]))
-    state: State = "stopped" if told["state"] == "stopped" else "running"
-    if state == "running" and now_ns - said_ns > late_ns:
+    state: State = "stopped" if sign.state == "stopped" else "running"
+    late_ns = max(LATE_NS, round(3 * publish_seconds * SECOND_NS))
+    if state == "running" and now_ns - sign.now_ns > late_ns:
         state = "silent"
-    last, problem = told.get("last_image"), told.get("problem")
-    return DaemonState(
-        state,
-        None if problem is None else str(problem),
-        said_ns,
-        parse_instant(str(told["started"])),
-        None if last is None else parse_instant(str(last)),
-        float(told["images_per_second"]),
-        str(told["bundle_name"]),
-        str(told["bundle_digest"]),
-    )
+    return DaemonState(state, sign)

@@ -69,15 +69,17 @@ def _accounts(counted: Counted) -> Markup:
 
 
 def _daemon(moment: Moment) -> list[tuple[Child, Child]]:
-    daemon = moment.daemon
+    sign = moment.daemon.sign
+    if sign is None:
+        return [("State", moment.daemon.state)]
     return [
-        ("State", daemon.state),
-        ("Heard of", "–" if daemon.said_ns is None else when(daemon.said_ns, moment.now_ns)),
-        ("Running since", "–" if daemon.started_ns is None else when(daemon.started_ns, moment.now_ns)),
-        ("Images per second", "–" if daemon.images_per_second is None else rate(daemon.images_per_second)),
-        ("Classifier", "–" if daemon.bundle_name is None else f"{daemon.bundle_name} {(daemon.bundle_digest or '')[:12]}"),
-        ("Problem", daemon.problem or "none told"),
-    ]  # fmt: skip
+        ("State", moment.daemon.state),
+        ("Heard of", when(sign.now_ns, moment.now_ns)),
+        ("Running since", "–" if sign.started_ns is None else when(sign.started_ns, moment.now_ns)),
+        ("Images per second", rate(sign.images_per_second)),
+        ("Classifier", f"{sign.bundle_name} {sign.bundle_digest[:12]}"),
+        ("Problem", sign.problem or "none told"),
+    ]
 
 
 async def _healthz(request: Request) -> Response:
@@ -98,7 +100,7 @@ async def _healthz(request: Request) -> Response:
         "images_per_second": None if counted is None else round(counted.images_per_second, 2),
         "accounting": None if counted is None else asdict(counted.accounting),
         "disks": [{"of": disk.what, "free_bytes": disk.free, "size_bytes": disk.size} for disk in host.disks],
-        "memory_free_bytes": host.memory_free,
+        "memory_free_bytes": host.memory.available if host.memory else None,
         "temperature_celsius": host.celsius,
     }
     return JSONResponse(told, 503 if faults else 200, headers={"Cache-Control": "no-store"})

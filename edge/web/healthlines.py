@@ -33,13 +33,13 @@ class Line:
 def daemon_line(moment: Moment) -> Line:
     """Whether images are being counted."""
     daemon, now_ns = moment.daemon, moment.now_ns
-    said = "" if daemon.said_ns is None else when(daemon.said_ns, now_ns)
-    if daemon.state == "unknown":
+    if daemon.sign is None:
         return Line("Counting", "nothing is known of the daemon: its status.json is not there", "warn")
+    said = when(daemon.sign.now_ns, now_ns)
     if daemon.state == "stopped":
         return Line("Counting", f"not running: it was stopped at {said}", "bad")
     if daemon.state == "silent":
-        ago = span((now_ns - (daemon.said_ns or 0)) / SECOND_NS)
+        ago = span((now_ns - daemon.sign.now_ns) / SECOND_NS)
         return Line("Counting", f"not running: not heard of for {ago}, since {said}", "bad")
     if daemon.problem is not None:
         return Line("Counting", f"running, with a problem: {daemon.problem}", "bad")
@@ -90,16 +90,16 @@ def alert_lines(alerts: RulesStanding, now_ns: int) -> list[Line]:
 def last_image_ns(moment: Moment) -> int | None:
     """When the last image was counted, UTC ns."""
     newest = moment.counted.latest[0][0].counted_ns if moment.counted and moment.counted.latest else None
-    told = moment.daemon.last_image_ns
+    told = moment.daemon.sign.last_image_ns if moment.daemon.sign else None
     return newest if told is None else told if newest is None else max(newest, told)
 
 
 def host_lines(host: Host) -> list[Line]:
     """Disks, memory, temperature and load."""
     found = [_disk_line(disk) for disk in host.disks]
-    if host.memory_free is not None and host.memory_size:
-        share = host.memory_free / host.memory_size
-        words = f"{size(host.memory_free)} of {size(host.memory_size)} free"
+    if host.memory is not None:
+        share = host.memory.available / host.memory.total
+        words = f"{size(host.memory.available)} of {size(host.memory.total)} free"
         found.append(Line("Memory", words, _falling(share, MEMORY_WARN, MEMORY_BAD)))
     if host.celsius is not None:
         found.append(Line("Temperature", f"{host.celsius:.0f}\u202f°C", _falling(-host.celsius, -HOT_WARN, -HOT_BAD)))

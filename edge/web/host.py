@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+
+from edge.sensors import HostMemory, read_celsius, read_memory
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,7 @@ class Host:
     """One look at the host; None: not told here."""
 
     disks: tuple[Disk, ...]
-    memory_free: int | None  # bytes that programs may still have
-    memory_size: int | None
+    memory: HostMemory | None
     celsius: float | None  # the hottest sensor
     load: float | None  # processes that ran or wanted to, on average of a minute
     cores: int
@@ -38,11 +38,10 @@ class Host:
 
 def read_host(folders: Iterable[tuple[str, Path]], root: Path = Path("/")) -> Host:
     """The state of the host. folders: (what, path); one on the same file system as another stands once."""
-    free, size = _memory(root / "proc/meminfo")
     load = None
     with contextlib.suppress(OSError):
         load = os.getloadavg()[0]
-    return Host(_disks(folders), free, size, _celsius(root / "sys/class"), load, os.cpu_count() or 1)
+    return Host(_disks(folders), read_memory(root), read_celsius(root), load, os.cpu_count() or 1)
 
 
 def _disks(folders: Iterable[tuple[str, Path]]) -> tuple[Disk, ...]:
@@ -56,22 +55,3 @@ def _disks(folders: Iterable[tuple[str, Path]]) -> tuple[Disk, ...]:
         names.setdefault(device, []).append(what)
         usage[device] = used.free, used.total
     return tuple(Disk(" and ".join(names[device]), *usage[device]) for device in names)
-
-
-def _memory(file: Path) -> tuple[int | None, int | None]:
-    try:
-        told = dict(re.findall(r"(\w+):\s+(\d+) kB", file.read_text()))
-    except OSError:
-        return None, None
-    free, size = told.get("MemAvailable"), told.get("MemTotal")
-    return (int(free) * 1024 if free else None), (int(size) * 1024 if size else None)
-
-
-def _celsius(sensors: Path) -> float | None:
-    """The hottest of all that are readable; numbers that no computer survives are a sensor's fault."""
-    found = []
-    for file in (*sensors.glob("thermal/thermal_zone*/temp"), *sensors.glob("hwmon/hwmon*/temp*_input")):
-        with contextlib.suppress(OSError, ValueError):
-            found.append(int(file.read_text()) / 1000)
-    likely = [celsius for celsius in found if 0 < celsius < 130]
-    return max(likely, default=None)

@@ -71,8 +71,9 @@ class Lookout:
         settings = self._place.config
         publish_seconds = 5.0 if settings is None else settings.publish_seconds
         daemon = read_daemon_state(self._place.out, now_ns, publish_seconds)
-        if daemon.problem is not None:
-            daemon = replace(daemon, problem=without_folders(self._place, BadConfig(daemon.problem)))
+        if daemon.sign is not None and daemon.sign.problem is not None:
+            told = without_folders(self._place, BadConfig(daemon.sign.problem))
+            daemon = replace(daemon, sign=replace(daemon.sign, problem=told))
         host = self._look_around(now_ns)
         counted, fault = None, None
         try:

@@ -31,9 +31,10 @@ from edge.alerts.watch import drifts, look
 from edge.config import EdgeConfig
 from edge.counts import Accounting
 from edge.daemon.outputs import publish
+from edge.daemonsign import DaemonSign
 from edge.ledger.ledgerfile import open_ledger_readonly
 from edge.shipped import DEFAULT, shipped_bundle
-from edge.situation import DaemonSign, Situation, read_situation
+from edge.situation import Situation, read_situation
 
 from ..drifting import count_images, drawn, mixed, with_reference
 from ..filled import SECOND, TEN, at, fill

@@ -10,8 +10,9 @@ from edge.check.clock import ClockState, judge_clock
 from edge.check.disk import Disk, judge_disk, judge_ledger_mount, judge_watch_mount
 from edge.check.finding import Finding, exit_code, fail, lines, ok, table, warn, worst
 from edge.check.inflow import Inflow, inflow_from
-from edge.check.machine import Watches, judge_memory, judge_temperature, judge_watches, read_memory, read_temperature
+from edge.check.machine import MIB, Watches, judge_memory, judge_temperature, judge_watches
 from edge.check.speed import Speed, judge_speed
+from edge.sensors import HostMemory
 
 NOW = 1_795_600_800 * 10**9  # 2026-11-25T10:00:00Z
 HOUR = 3600 * 10**9
@@ -119,28 +120,15 @@ def test_the_rate_is_that_of_enough_images_over_enough_time():
 
 
 def test_memory_is_for_the_workers_and_the_largest_image():
-    assert judge_memory(3000, 4000, 4).level == "ok"
-    assert judge_memory(500, 4000, 4).level == "warn"
-    short = judge_memory(900, 1000, 8)
+    assert judge_memory(HostMemory(3000 * MIB, 4000 * MIB), 4).level == "ok"
+    assert judge_memory(HostMemory(500 * MIB, 4000 * MIB), 4).level == "warn"
+    short = judge_memory(HostMemory(900 * MIB, 1000 * MIB), 8)
     assert (short.level, short.do) == ("fail", "set workers in edge.toml to 3 or fewer")
+    assert judge_memory(None, 4).level == "ok"
 
 
 def test_heat_is_told_before_it_slows_the_processor_down():
     assert [judge_temperature(degrees).level for degrees in (None, 45.0, 72.0, 85.0)] == ["ok", "ok", "warn", "warn"]
-
-
-def test_a_sensor_is_read_where_there_is_one(tmp_path):
-    assert read_temperature(tmp_path) is None
-    for number, text in enumerate(("45000\n", "51500\n", "nonsense", "-273000\n")):
-        (tmp_path / f"thermal_zone{number}").mkdir()
-        (tmp_path / f"thermal_zone{number}/temp").write_text(text)
-    assert read_temperature(tmp_path) == 51.5
-
-
-def test_memory_is_read_as_the_kernel_tells_it(tmp_path):
-    file = tmp_path / "meminfo"
-    file.write_text("MemTotal:        2048 kB\nMemFree:    512 kB\nMemAvailable:  1024 kB\nHugePages_Total:  0\n")
-    assert read_memory(file) == (1.0, 2.0)
 
 
 def test_too_few_watches_say_how_many_to_allow():

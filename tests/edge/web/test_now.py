@@ -15,6 +15,7 @@ from starlette.testclient import TestClient
 from edge.alerts.memory import Memory, memory_file, save
 from edge.alerts.state import RuleState, State
 from edge.bins import utc_text
+from edge.sensors import HostMemory
 from edge.web.app import create_app
 from edge.web.host import Disk, Host, read_host
 from edge.web.moment import Lookout
@@ -181,16 +182,16 @@ def test_the_host_is_read_as_linux_tells_it(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc/meminfo").write_text("MemTotal:  4000 kB\nMemFree: 1 kB\nMemAvailable:   1000 kB\n")
     host = read_host([("images", tmp_path), ("ledger", zone)], tmp_path)
-    assert (host.celsius, host.memory_free, host.memory_size) == (61.5, 1_024_000, 4_096_000)
+    assert (host.celsius, host.memory) == (61.5, HostMemory(1_024_000, 4_096_000))
     assert [disk.what for disk in host.disks] == ["images and ledger"], "one file system stands once"
     bare = read_host([("images", tmp_path / "gone")], tmp_path / "nowhere")
-    assert (bare.disks, bare.celsius, bare.memory_free) == ((), None, None)
+    assert (bare.disks, bare.celsius, bare.memory) == ((), None, None)
 
 
 def test_a_full_disk_and_a_hot_board_are_faults() -> None:
     from edge.web.healthlines import host_lines
 
-    host = Host((Disk("images", 2, 100),), 5, 100, 90.0, 1.0, 4)
+    host = Host((Disk("images", 2, 100),), HostMemory(5, 100), 90.0, 1.0, 4)
     marks = {line.name: line.mark for line in host_lines(host)}
     assert marks == {"Disk (images)": "bad", "Memory": "warn", "Temperature": "bad", "Load": "plain"}
 
