@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from bundle.errors import BadBundle
 from bundle.folder import Bundle, open_bundle
 from bundle.machine import usable_cores
 from bundle.measures import measure
@@ -17,6 +18,7 @@ from bundle.preprocess import Pixels
 from bundle.reference import BALLOTS, MEASURES, VOTED, Reference, histogram
 from bundle.vote import NO_LABEL
 from quantize.images import batched, decoded, find_images, require_images
+from quantize.recorded import FILE, read_recorded
 from quantize.verify import split_of
 
 BATCH = 32  # images
@@ -26,10 +28,17 @@ _SEEN = len(VOTED) * len(BALLOTS) + len(MEASURES)  # numbers of an image
 def make_reference(bundle: Path, data: Path, say: Say) -> Reference:
     """Classifies and measures the validation images in the data set folder `data`, as the daemon does those at sea.
 
-    Raises BadBundle and BadData where the bundle does not say which images those are, or one of them is missing.
+    Raises BadBundle and BadData where the bundle does not say which images those are, where its members have learnt them, or
+    where one of them is missing.
     """
     opened = open_bundle(bundle)
-    keys = split_of(opened).validation
+    split = split_of(opened)
+    if FILE in opened.contents and read_recorded(opened, split).inherited is not None:
+        raise BadBundle(
+            f"{bundle}: its members have learnt validation images, which say nothing of new ones any more; planktow-quantize "
+            "inherit takes over the reference of the bundle before"
+        )
+    keys = split.validation
     say(f"looking for the {len(keys)} validation images of '{opened.manifest.name}' in {data}")
     found = find_images(data, opened.labels, say)
     require_images(found, keys, "validation", data)

@@ -102,6 +102,8 @@ def test_it_verifies_with_its_own_images_and_can_be_judged_anew(drawn, elder, he
     checked = verify(out.path, drawn.data, None, 1, silent)
     assert checked.passed
     assert [part.images for part in checked.parts] == [3, 6]
+    with pytest.raises(BadBundle, match="its members have learnt validation images"):
+        make_reference(out.path, drawn.data, silent)
     # Judged anew its calibration is of its own three images, and nothing says otherwise.
     rejudge(out.path, drawn.data, tmp_path / "judged", InputSpec(background="white"), silent)
     assert "inherited" not in record_of(tmp_path / "judged")
