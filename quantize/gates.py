@@ -46,11 +46,18 @@ class Finding:
     after: float  # the figure of what ships
     found: float  # how far it changed for the worse; below 0 it became better
     limit: float
+    changed: int = (
+        0  # images on which one of the two is right and the other wrong, where the gate is of right and wrong
+    )
 
     @property
     def passed(self) -> bool:
-        """Within the limit, or one image apart: on fewer images than 1 / limit one would weigh more than the limit."""
-        return self.found <= max(self.limit, 1 / self.images) + ROUNDING
+        """Within the limit, or one image apart, or no further than chance goes.
+
+        On fewer images than 1 / limit one would weigh more than the limit. And of `changed` images that might as well have been
+        won as lost, no more than two standard deviations, 2 sqrt(changed), are lost on balance in 97 of 100 cases.
+        """
+        return self.found <= max(self.limit, max(1.0, 2 * self.changed**0.5) / self.images) + ROUNDING
 
     @property
     def sentence(self) -> str:
@@ -87,7 +94,17 @@ def member_findings(
     before, after, agreed = _share(keras == truth), _share(tflite == truth), _share(keras == tflite)
     images = len(truth)
     return [
-        _finding("top-1 drop", part, member, images, before, after, before - after, gates.max_accuracy_drop),
+        _finding(
+            "top-1 drop",
+            part,
+            member,
+            images,
+            before,
+            after,
+            before - after,
+            gates.max_accuracy_drop,
+            changed=_changed(truth, keras, tflite),
+        ),
         _finding("disagreement", part, member, images, 1.0, agreed, 1 - agreed, gates.max_disagreement),
         *_recall_findings(member, part, truth, keras, tflite, labels, gates),
     ]
@@ -103,7 +120,17 @@ def ensemble_findings(
     wrong_before, wrong_after = (bray_curtis(true, class_counts(verdicts, len(labels))) for verdicts in (keras, tflite))
     rise = wrong_after - wrong_before
     return [
-        _finding("vote drop", part, "ensemble", images, before, after, before - after, gates.max_vote_drop),
+        _finding(
+            "vote drop",
+            part,
+            "ensemble",
+            images,
+            before,
+            after,
+            before - after,
+            gates.max_vote_drop,
+            changed=_changed(truth, keras, tflite),
+        ),
         *_recall_findings("ensemble", part, truth, keras, tflite, labels, gates),
         _finding(
             "count error rise", part, "ensemble", images, wrong_before, wrong_after, rise, gates.max_count_error_rise
@@ -158,9 +185,14 @@ def _finding(
     found: float,
     limit: float,
     label: str | None = None,
+    changed: int = 0,
 ) -> Finding:
     before, after, found = (round(float(share), 6) for share in (before, after, found))
-    return Finding(gate, part, subject, label, images, before, after, found, limit)
+    return Finding(gate, part, subject, label, images, before, after, found, limit, changed)
+
+
+def _changed(truth: Indices, keras: Indices, tflite: Indices) -> int:
+    return int(((keras == truth) != (tflite == truth)).sum())
 
 
 def _share(hits: NDArray[np.bool_]) -> float:

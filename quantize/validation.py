@@ -10,7 +10,8 @@ figure remains that nothing was chosen by. The file holds, all shares from 0 to 
     vote             {rule, tie, min_votes}: the bundle's vote, which made the verdicts below
     quantised        {scheme, members, representative_images, seed, max_layers_in_float, gates}: how, and within which limits
     members          [{file, scheme, in_float}]: as they ship; in_float: convolutions that int8 left in float32
-    gates            [{gate, part, subject, label, images, before, after, found, limit, passed}]: Keras before, TFLite after
+    gates            [{gate, part, subject, label, images, before, after, found, limit, changed, passed}]: Keras before, TFLite
+                     after
     validation       {images, members [{file, keras, tflite, agreement}], hard {keras, tflite}, soft {keras, tflite}}, where
                      keras and tflite are each {images, accuracy, balanced_accuracy, macro_f1}: originals and what ships;
                      hard and soft are the votes of all members, with min_votes 1, and have a count_error too: Bray-Curtis

@@ -17,8 +17,8 @@
                           voting, validation images; milliseconds per image with one thread and with all cores; front_*:
                           no other choice is at least as accurate and as fast and better in one
     classes               [{label, images, keras, shipped}]: recall by vote on all held-out images
-    findings              [{gate, part, subject, label, images, before, after, found, limit, passed}]: the gates; label is
-                          null but for gates of one class
+    findings              [{gate, part, subject, label, images, before, after, found, limit, changed, passed}]: the gates;
+                          label is null but for gates of one class
 
 Shares are from 0 to 1. Numbers are rounded to a millionth.
 """

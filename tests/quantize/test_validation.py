@@ -161,6 +161,7 @@ def test_the_record_says_how_each_member_ships_and_which_gates_were_held_against
             "after": 0.5,
             "found": 0.5,
             "limit": 0.005,
+            "changed": 0,
             "passed": False,
         }
     ]
