@@ -45,7 +45,7 @@ def test_the_record_of_the_bundle_that_ships():
     assert text == show(BUNDLE / "training.json")
     assert record["data"]["digest"] in text
     assert "24263 images of 121 classes, 7 to 1583 of each" in text
-    assert "19434 train, 2380 validation, 2449 test" in text
+    assert "21580 train, 234 validation, 2449 test" in text
     assert "left out: chaetognath_other/271.jpg has the content of chaetognath_non_sagitta/14864.jpg" in text
     assert "augmentation.rotation_degrees 180.0" in text
     assert "keras 3.15.1" in text
