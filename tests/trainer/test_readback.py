@@ -154,7 +154,9 @@ def test_a_shipped_int8_member_answers_in_keras_as_in_tflite(bundle: str, settin
     like = build(settings, model.side, model.class_count, TRAINED_ON, "net")
     again = taken(member, like, inputs).predict(inputs, verbose=0)
     assert np.ptp(wanted.argmax(axis=1)) > 0  # not the same of every image
-    assert (again.argmax(axis=1) == wanted.argmax(axis=1)).mean() > 0.85
+    # Discs are no plankton, so several classes may come near each other: the one that Keras names is among these.
+    behind = wanted.max(axis=1) - wanted[np.arange(len(wanted)), again.argmax(axis=1)]
+    assert behind.max() < 0.05
     assert np.abs(again - wanted).mean() < 0.2 / model.class_count
 
 
