@@ -29,7 +29,8 @@ def test_after_an_overflow_everything_is_counted_soon_and_new_folders_are_watche
     until(lambda: ship.accounting()["duplicates"] == files - 2, "all files decided on", seconds=240)
     ship.await_accounting(counted=3, duplicates=files - 2)
     said = f"{ship.watch}: more happened at once than the system could tell; the folder is walked"
-    assert ship.said().count(said) == 1, ship.said()
+    # The queue may run over once more while it is emptied; it is not said for each of the thousands of files.
+    assert 1 <= ship.said().count(said) <= 3, ship.said()
     (ship.watch / "late" / "second.png").write_bytes(image_bytes("jelly", 6))
     until(lambda: ship.accounting()["counted"] == 4, "an image in a folder that was made during the overflow")
     assert ship.status()["problem"] is None
