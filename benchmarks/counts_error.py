@@ -35,7 +35,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.table import Table
 
-from benchmarks.heldout import KINDS, SIZES, Held, SimulatedTow, read_held, tows
+from benchmarks.heldout import KINDS, SIZES, Held, SimulatedTow, inherited_confusion, read_held, tows
 from benchmarks.scored import kept_scores
 from benchmarks.table import show
 from bundle.command import refusals
@@ -273,18 +273,23 @@ def rounds_of(
     random: np.random.Generator,
     sizes: Sequence[int] = SIZES,
     temperature: float | None = None,
+    confusion: NDArray[np.int64] | None = None,
 ) -> list[Round]:
-    """With `test`, one round of `each` tows of a kind and size; without, `each` rounds that split the validation images."""
+    """With `test`, one round of `each` tows of a kind and size; without, `each` rounds that split the validation images.
 
-    def validated(held: Held) -> Validated:
-        return Validated(tuple(map(str, range(held.classes))), held.confusion(), temperature)
+    confusion: (C, C+1) that the test tows are corrected by, where it is not that of `validation`, since the bundle inherited it.
+    """
+
+    def validated(counts: NDArray[np.int64]) -> Validated:
+        return Validated(tuple(map(str, range(validation.classes))), counts, temperature)
 
     if test is not None:
-        return [Round(validated(validation), test, list(tows(test, each, random, sizes)))]
+        counts = validation.confusion() if confusion is None else confusion
+        return [Round(validated(counts), test, list(tows(test, each, random, sizes)))]
     found = []
     for _ in range(each):
         one, other = validation.halves(random)
-        found.append(Round(validated(one), other, list(tows(other, 1, random, sizes))))
+        found.append(Round(validated(one.confusion()), other, list(tows(other, 1, random, sizes))))
     return found
 
 
@@ -315,7 +320,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
             methods |= {"QuaPy ACC": quapy_acc} | ({} if temperature is None else {"QuaPy EMQ": quapy_emq})
         random = np.random.default_rng(given.seed)
         test = held["test"] if given.part == "test" else None
-        rounds = rounds_of(held["validation"], test, given.tows, random, temperature=temperature)
+        rounds = rounds_of(
+            held["validation"], test, given.tows, random, SIZES, temperature, inherited_confusion(bundle)
+        )
         title = f"Mean Bray-Curtis error and coverage; {bundle.name}, {given.part} images, seed {given.seed}"
         judged = judge(rounds, methods, given.seed)
         show(table(judged, title))

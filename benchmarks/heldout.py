@@ -74,6 +74,12 @@ def read_held(bundle: Path, images: Path, part: str) -> Held:
     return Held(classes, truth, np.where(said < 0, classes, said))
 
 
+def inherited_confusion(bundle: Path) -> NDArray[np.int64] | None:
+    """(C, C+1) images: true class, verdict, where the bundle has them from another; None where they are of its own verdicts."""
+    record = json.loads((bundle / "validation.json").read_bytes())
+    return np.array(record["confusion"], np.int64) if "inherited" in record else None
+
+
 def tows(held: Held, each: int, random: np.random.Generator, sizes: Sequence[int] = SIZES) -> Iterator[SimulatedTow]:
     """`each` tows of every kind and size, their images drawn with replacement from those of `held`, Poisson in number."""
     images = np.bincount(held.truth, minlength=held.classes)
