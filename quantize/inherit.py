@@ -25,11 +25,9 @@ from quantize.recorded import FILE, read_recorded
 from quantize.validation import record_bytes
 from quantize.verify import split_of
 
-FURTHEST = (
-    0.03  # accuracies on the test images, 0..1: bundles that are further apart do not confuse the same classes alike
-)
+FURTHEST = 0.03  # of accuracies on the test images, 0..1: bundles further apart do not confuse the same classes alike
 
-# What is said of the verdicts on validation images, of the vote as a whole; and members one by one.
+# What is said of the verdicts on validation images, of the vote as a whole.
 _OF_THE_VOTE = ("confusion", "classes", "by_score", "by_votes")
 
 
@@ -53,13 +51,13 @@ def inherit(bundle: Path, forebear: Path, out: Path, name: str | None) -> Inheri
     if out.exists():
         raise BadBundle(f"{out}: exists already; a bundle is never changed in place, give another folder")
     heir, elder = open_bundle(bundle), open_bundle(forebear)
-    _require_learnt_more(heir, split_of(heir), elder, split_of(elder))
-    for each in (heir, elder):
-        read_recorded(each, split_of(each))
-    places = _places(heir, elder)
-    mine, theirs = (json.loads(each.contents[FILE]) for each in (heir, elder))
-    if "inherited" in theirs:
+    split, elder_split = split_of(heir), split_of(elder)
+    _require_learnt_more(heir, split, elder, elder_split)
+    read_recorded(heir, split)
+    if read_recorded(elder, elder_split).inherited is not None:
         raise BadBundle(f"{forebear}: has its calibration from another bundle itself; give that one")
+    places, reference = _places(heir, elder), read_reference(forebear)
+    mine, theirs = (json.loads(each.contents[FILE]) for each in (heir, elder))
     before, now = (_on_test(each, record) for each, record in ((elder, theirs), (heir, mine)))
     if abs(now - before) > FURTHEST:
         raise BadBundle(
@@ -78,12 +76,10 @@ def inherit(bundle: Path, forebear: Path, out: Path, name: str | None) -> Inheri
         records=tuple(HashedFile(file, sha256_hex(data)) for file, data in records.items()),
     )
     written = write_bundle(out, manifest, {**heir.contents, **records})
-    reference = read_reference(forebear)
     if reference is not None:
         own = dataclasses.replace(reference, digest=written.digest, order=manifest.order)
         write_reference(out / REFERENCE, own, name)
-    images = len(split_of(elder).validation)
-    return Inheritance(written, before, now, images, reference is not None)
+    return Inheritance(written, before, now, len(elder_split.validation), reference is not None)
 
 
 def _require_learnt_more(heir: Bundle, split: Split, elder: Bundle, elder_split: Split) -> None:

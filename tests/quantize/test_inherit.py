@@ -131,6 +131,9 @@ def test_a_bundle_that_says_nothing_of_the_other_is_refused_and_nothing_is_writt
         inherit(heir, rewritten(elder, tmp_path / "second", inherited={"digest": "0" * 64, "images": 13}), out, None)
     with pytest.raises(BadBundle, match="exists already"):
         inherit(heir, elder, elder, None)
+    (elder / REFERENCE).write_bytes(b"torn")
+    with pytest.raises(BadBundle, match=r"reference\.json: damaged"):
+        inherit(heir, elder, out, None)
     assert not out.exists()
 
 

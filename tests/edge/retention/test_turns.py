@@ -28,13 +28,16 @@ def retention_of(stock: Stock, times: Times, settings: RetentionSettings) -> Ret
     )
 
 
-def test_a_turn_ends_when_its_time_is_spent_and_the_next_goes_on(stock):
+def of_a_hundred_and_hurried(stock: Stock) -> Retention:
+    """Retention with 100 images too many, by a clock on which a second is over at every look."""
     for number in range(100):
         stock.counted(f"{number}.png", age=9 * DAY)
     ticking = iter(range(10**9))
-    retention = Retention(
-        BARE, stock.root, stock.connection, stock.record_gone, lambda: NOW, lambda: float(next(ticking))
-    )
+    return Retention(BARE, stock.root, stock.connection, stock.record_gone, lambda: NOW, lambda: float(next(ticking)))
+
+
+def test_a_turn_ends_when_its_time_is_spent_and_the_next_goes_on(stock):
+    retention = of_a_hundred_and_hurried(stock)
     turns = 1
     while retention.turn(budget_seconds=0) is None:
         turns += 1
@@ -139,12 +142,7 @@ def test_a_file_that_may_not_be_deleted_stays_and_is_named(stock):
 
 
 def test_what_was_deleted_when_the_daemon_stops_is_recorded(stock):
-    for number in range(100):
-        stock.counted(f"{number}.png", age=9 * DAY)
-    ticking = iter(range(10**9))
-    retention = Retention(
-        BARE, stock.root, stock.connection, stock.record_gone, lambda: NOW, lambda: float(next(ticking))
-    )
+    retention = of_a_hundred_and_hurried(stock)
     while len(stock.lying()) > 60:
         assert retention.turn(budget_seconds=0) is None
     retention.close()
